@@ -1,0 +1,89 @@
+# The only entry: people and CI call the same verbs. Nothing here calls sudo or a system package manager.
+#   make PYTHON=python3.12 …   another interpreter for the virtual environment
+#   make JOBS=1 …              how many test processes at once
+#   make ARGS='…' …            more arguments for `hansard serve`, pytest or the benchmarks
+
+PYTHON ?= python3
+VENV ?= .venv
+JOBS ?= logical
+ARGS ?=
+
+BIN := $(VENV)/bin
+VENV_READY := $(VENV)/.ready
+NODE_DIR := .cache/npm
+NODE_READY := $(NODE_DIR)/.ready
+SOURCES := backend tests $(wildcard benchmarks)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: install
+install: $(VENV_READY) $(NODE_READY) ## Set up everything the other verbs need (they do it themselves, too)
+
+.PHONY: run
+run: $(VENV_READY) ## Serve the page and the API from an embedded SQLite database (ARGS='--port 8080')
+	@env -u DATABASE_URL -u DATABASE_URL_DIRECT $(BIN)/hansard serve $(ARGS)
+
+.PHONY: test
+test: $(VENV_READY) $(NODE_READY) ## Run every test, with coverage and times (ARGS='-k title')
+	@start=$$(date +%s); status=0; \
+	$(BIN)/python -m pytest -n $(JOBS) --maxprocesses=8 --durations=10 --cov --cov-report=term $(ARGS) || status=$$?; \
+	echo "make test took $$(( $$(date +%s) - start )) s"; exit $$status
+
+.PHONY: check
+check: $(VENV_READY) ## Lint, formatting, types and import rules
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy $(SOURCES)
+	$(BIN)/lint-imports --no-cache
+
+.PHONY: fmt
+fmt: $(VENV_READY) ## Format the code and fix what the linter can fix by itself
+	$(BIN)/ruff check --fix-only $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+.PHONY: bench
+bench: $(VENV_READY) ## Run the benchmarks (slow; never part of the tests)
+	@test -f benchmarks/__main__.py || { echo "There are no benchmarks yet (no benchmarks/__main__.py)." >&2; exit 1; }
+	$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: lock
+lock: $(VENV_READY) ## Refresh requirements.lock from pyproject.toml, and the lock of the Node packages
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --extra all --group dev --universal --python-version 3.10 \
+		--generate-hashes --no-emit-index-url --no-header --upgrade --quiet -o requirements.lock
+	PATH="$(abspath $(BIN)):$$PATH" npm --prefix tests/node install --package-lock-only --no-audit --no-fund
+	@! grep -n '://' requirements.lock || { echo "requirements.lock names a host" >&2; exit 1; }
+	@! grep -n '"resolved"' tests/node/package-lock.json || { echo "package-lock.json names a host" >&2; exit 1; }
+
+.PHONY: clean
+clean: ## Remove what make and its tools made (not your databases)
+	rm -rf $(VENV) .cache build dist htmlcov .coverage .coverage.* .hypothesis
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find backend tests $(wildcard benchmarks) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A failed or interrupted installation leaves no stamp, so the next call tries again.
+$(VENV_READY): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "There is no $(PYTHON). Install Python 3.10 or newer, or name one: make PYTHON=/path/to/python …" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+		echo "$$($(PYTHON) --version) is too old: Hansard needs 3.10 or newer. Name one: make PYTHON=python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) cannot make virtual environments. Install its venv module (Debian, Ubuntu: the package python3-venv)." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Node comes as a wheel, so a machine without Node installs these as well.
+$(NODE_READY): tests/node/package.json tests/node/package-lock.json $(VENV_READY)
+	@mkdir -p $(NODE_DIR)
+	@cp tests/node/package.json tests/node/package-lock.json tests/node/.npmrc $(NODE_DIR)/
+	PATH="$(abspath $(BIN)):$$PATH" npm --prefix $(NODE_DIR) ci --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
