@@ -1,0 +1,21 @@
+"""Define what is stored: tables, the values that make rows, the values that come back."""
+
+from hansard.models.base import metadata
+from hansard.models.conversation import Conversation, ConversationCreate, ConversationPlace, ConversationRead
+from hansard.models.message import Message, MessageCreate, MessageRead
+from hansard.models.task_models import Task, TaskCreate, TaskRead, User
+
+__all__ = [
+    "Conversation",
+    "ConversationCreate",
+    "ConversationPlace",
+    "ConversationRead",
+    "Message",
+    "MessageCreate",
+    "MessageRead",
+    "Task",
+    "TaskCreate",
+    "TaskRead",
+    "User",
+    "metadata",
+]

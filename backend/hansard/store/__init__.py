@@ -1,0 +1,1 @@
+"""Keep conversations: what is promised (`contract`) and the one implementation (`sql`)."""

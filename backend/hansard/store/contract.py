@@ -1,0 +1,218 @@
+"""Promise what the store does; every implementation keeps it, on every database.
+
+What holds for all methods:
+
+* **One user.** A `UserStore` is made for a user and sees only that user's rows. Somebody else's things are
+  missing things: `NotFound`, an empty page, ``None``, ``False``.
+* **One method, one transaction.** When a method returns, what it wrote is committed and on disk; when it
+  raises, nothing of it was written. Inside `UserStore.atomic` methods join the block's transaction instead.
+* **Cancellation** leaves a write done or undone, never half done.
+* **Bad input** raises `InvalidInput` before anything is written, naming the field and the limit.
+* A database that cannot be reached raises `DatabaseUnavailable` (nothing written, call again) or, when a
+  commit was under way, `OutcomeUnknown`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from enum import Enum
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
+from uuid import UUID
+
+from hansard.models.conversation import ConversationCreate, ConversationPlace, ConversationRead
+from hansard.models.message import MessageCreate, MessageRead
+from hansard.models.task_models import TaskCreate, TaskId, TaskRead
+
+T = TypeVar("T")
+Order: TypeAlias = Literal["asc", "desc"]
+TitleSource: TypeAlias = Literal["auto", "user", "model"]
+NewItem: TypeAlias = MessageCreate | Mapping[str, Any]
+# An item is named by its position or, when it was announced before it had one, by the 24 bytes of its public id.
+ItemRef: TypeAlias = int | bytes
+
+
+class Keep(Enum):
+    """Stand for a field that stays as it is; ``None`` would mean "make it empty"."""
+
+    KEEP = "keep"
+
+
+KEEP = Keep.KEEP
+
+
+class Page(NamedTuple, Generic[T]):
+    """Hold one page; ``has_more`` says whether anything follows its last element."""
+
+    data: list[T]
+    has_more: bool
+
+
+class Removal(NamedTuple):
+    """Hold the conversation after an item was deleted from it; ``deleted`` is false when it was not there."""
+
+    conversation: ConversationRead
+    deleted: bool
+
+
+class Conversations(Protocol):
+    """Keep one user's conversations."""
+
+    async def create(self, new: ConversationCreate | None = None, *, items: Sequence[NewItem] = ()) -> ConversationRead:
+        """Store a new conversation, together with its first items.
+
+        Raises `AlreadyExists` when (source, external_id) is taken, and what `Items.append` raises.
+        """
+
+    async def ensure(self, new: ConversationCreate) -> ConversationRead:
+        """Return the conversation with this (source, external_id), made now if it is missing."""
+
+    async def get(self, conversation_id: UUID) -> ConversationRead:
+        """Return a conversation; raises `NotFound`."""
+
+    async def find(self, *, source: str, external_id: str) -> ConversationRead | None:
+        """Return the conversation that a framework knows by its own id, or ``None``."""
+
+    async def list(
+        self, *, limit: int = 20, after: ConversationPlace | None = None, archived: bool = False
+    ) -> Page[ConversationRead]:
+        """Return listed conversations, the most recently active first; ``limit`` is 1 to 1000.
+
+        ``after`` is the place of the last one seen. A conversation that becomes active during a walk may be
+        missed by that walk but is never returned twice. Statements do not grow with the number of conversations.
+        """
+
+    async def update(
+        self,
+        conversation_id: UUID,
+        *,
+        title: str | None | Keep = KEEP,
+        metadata: Mapping[str, str] | None | Keep = KEEP,
+        archived: bool | Keep = KEEP,
+        expected_revision: int | None = None,
+    ) -> ConversationRead:
+        """Change the given fields at once; ``metadata`` replaces the whole map.
+
+        A title set here, also to ``None``, is the user's and is not overwritten by `suggest_title`. Does not
+        move the conversation in the list. Raises `NotFound`, `RevisionConflict`.
+        """
+
+    async def rename(self, conversation_id: UUID, title: str | None) -> ConversationRead:
+        """Set the title (1 to 255 code points) or clear it; raises `NotFound`."""
+
+    async def archive(self, conversation_id: UUID, *, archived: bool = True) -> ConversationRead:
+        """Put the conversation out of the list, or back; keeps the first archival's time. Raises `NotFound`."""
+
+    async def suggest_title(self, conversation_id: UUID, title: str, *, source: TitleSource = "auto") -> bool:
+        """Set a title unless a better source has: user beats model beats auto. Say whether it was set.
+
+        Compare and set in one statement; a missing conversation counts as not set.
+        """
+
+    async def delete(self, conversation_id: UUID) -> bool:
+        """Delete a conversation with all its items; say whether it was there."""
+
+
+class Items(Protocol):
+    """Keep the items of one user's conversations, in order."""
+
+    async def append(
+        self, conversation_id: UUID, items: Sequence[NewItem], *, expected_revision: int | None = None
+    ) -> list[MessageRead]:
+        """Store items at the end, all or none, in the order given, and return them with their positions.
+
+        Positions are whole numbers, given by the database, dense under concurrency and never used twice,
+        also after a deletion. An untitled conversation takes its title from the first user message.
+
+        Items with a ``client_id`` that are stored already are returned as they are, when all of the batch
+        are and none differs; else `IdempotencyConflict` is raised and nothing is written. Raises `NotFound`,
+        `RevisionConflict`, `TooLarge` (an item beyond 1 MiB unless configured otherwise).
+        """
+
+    async def get(self, conversation_id: UUID, ref: ItemRef) -> MessageRead:
+        """Return one item; raises `NotFound`."""
+
+    async def list(
+        self, conversation_id: UUID, *, limit: int = 20, after: ItemRef | None = None, order: Order = "asc"
+    ) -> Page[MessageRead]:
+        """Return a page of items by position; ``limit`` is 1 to 1000.
+
+        ``after`` is the last item seen; a position works also when its item is gone, a public id then raises
+        `NotFound`, as does a missing conversation.
+        """
+
+    async def last(self, conversation_id: UUID, limit: int) -> list[MessageRead]:
+        """Return the newest ``limit`` items (0 to 1000000), oldest first; raises `NotFound`."""
+
+    async def replace(
+        self, conversation_id: UUID, position: int, item: NewItem, *, expected_revision: int
+    ) -> MessageRead:
+        """Put another item at a position, for frameworks that rewrite theirs; its ids and time stay.
+
+        Raises `NotFound`, `RevisionConflict`.
+        """
+
+    async def delete(self, conversation_id: UUID, ref: ItemRef) -> Removal:
+        """Delete one item, if it is there; its position stays unused. Raises `NotFound` for the conversation."""
+
+
+class Tasks(Protocol):
+    """Keep one user's tasks, the rows of the application's own ``task`` table."""
+
+    async def create(self, new: TaskCreate) -> TaskRead:
+        """Store a task that is not completed yet."""
+
+    async def get(self, task_id: TaskId) -> TaskRead:
+        """Return a task; raises `NotFound`."""
+
+    async def list(
+        self, *, limit: int = 100, after: TaskId | None = None, completed: bool | None = None
+    ) -> Page[TaskRead]:
+        """Return tasks by id, all or only (un)completed ones; ``limit`` is 1 to 1000."""
+
+    async def update(
+        self,
+        task_id: TaskId,
+        *,
+        title: str | Keep = KEEP,
+        description: str | None | Keep = KEEP,
+        completed: bool | Keep = KEEP,
+    ) -> TaskRead:
+        """Change the given fields; raises `NotFound`."""
+
+    async def delete(self, task_id: TaskId) -> bool:
+        """Delete a task; say whether it was there."""
+
+
+class UserStore(Protocol):
+    """Keep everything of one user."""
+
+    @property
+    def user_id(self) -> str:
+        """Return whose store this is."""
+
+    @property
+    def conversations(self) -> Conversations:
+        """Return the user's conversations."""
+
+    @property
+    def items(self) -> Items:
+        """Return the items of the user's conversations."""
+
+    @property
+    def tasks(self) -> Tasks:
+        """Return the user's tasks."""
+
+    def atomic(self) -> AbstractAsyncContextManager[None]:
+        """Make what is called inside one transaction: committed when the block ends, undone when it raises.
+
+        Blocks nest as savepoints. A block is one user's, holds a database connection (on SQLite the only
+        writer), so it must be short: await no model and no network inside. It is ended by force after 30 s.
+        """
+
+
+class Store(Protocol):
+    """Keep everybody's conversations, one user at a time."""
+
+    def for_user(self, user_id: str) -> UserStore:
+        """Return the store of one user: 1 to 255 code points, no NUL, no lone surrogate."""

@@ -1,0 +1,84 @@
+"""Make and spell identifiers.
+
+A public id is a prefix, an underscore and 48 hexadecimal digits: 16 bytes of UUID and 8 bytes of tail.
+
+* a conversation or response: its UUID, tail 0;
+* an item stored by appending: its conversation's UUID, tail = its position (1 … 2^63 - 1), so no second index is needed;
+* an item that was announced before it had a position: a UUID of its own, and a tail whose top bit is set.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import NamedTuple
+from uuid import UUID
+
+_TAIL_BYTES = 8
+_MINTED = 1 << 63
+_HEX_DIGITS = frozenset("0123456789abcdef")
+_LENGTH = 48
+
+
+class PublicId(NamedTuple):
+    """Hold the two parts of a public id; ``minted`` when the tail is not a position."""
+
+    uuid: UUID
+    tail: int
+
+    @property
+    def minted(self) -> bool:
+        """Say whether the id was made before its item had a position."""
+        return self.tail >= _MINTED
+
+    @property
+    def raw(self) -> bytes:
+        """Return the 24 bytes behind the hexadecimal digits."""
+        return self.uuid.bytes + self.tail.to_bytes(_TAIL_BYTES, "big")
+
+
+class Uuid7Source:
+    """Make UUIDs of version 7 (RFC 9562) that rise within one process, also within one millisecond."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last = 0
+
+    def __call__(self) -> UUID:
+        """Return the next UUID: 48 bits of milliseconds, 12 bits of sub-millisecond order, 62 random bits."""
+        nanoseconds = time.time_ns()
+        stamp = ((nanoseconds // 1_000_000) << 12) | ((nanoseconds % 1_000_000) * 4096 // 1_000_000)
+        with self._lock:
+            stamp = self._last = max(stamp, self._last + 1)
+        head = ((stamp >> 12) << 16) | 0x7000 | (stamp & 0xFFF)
+        tail = (int.from_bytes(os.urandom(8), "big") & 0x3FFF_FFFF_FFFF_FFFF) | 0x8000_0000_0000_0000
+        return UUID(int=(head << 64) | tail)
+
+
+new_uuid = Uuid7Source()
+
+
+def mint() -> bytes:
+    """Return the 24 bytes of an id for an item that has no position yet."""
+    tail = int.from_bytes(os.urandom(_TAIL_BYTES), "big") | _MINTED
+    return PublicId(new_uuid(), tail).raw
+
+
+def spell(prefix: str, uuid: UUID, tail: int = 0) -> str:
+    """Write a public id, such as ``conv_0192…``."""
+    return f"{prefix}_{uuid.hex}{tail:016x}"
+
+
+def parse(text: str, *, prefix: str | None = None) -> PublicId | None:
+    """Read a public id back; ``None`` when it cannot be one of ours.
+
+    With ``prefix`` only that prefix is accepted; without, any (an item's prefix follows from its type).
+    """
+    head, separator, digits = text.rpartition("_")
+    if not separator or len(digits) != _LENGTH or not _HEX_DIGITS.issuperset(digits):
+        return None
+    if prefix is not None and head != prefix:
+        return None
+    raw = bytes.fromhex(digits)
+    return PublicId(UUID(bytes=raw[:16]), int.from_bytes(raw[16:], "big"))

@@ -1,0 +1,58 @@
+"""Read and write JSON without losing or bending anything.
+
+`json.loads` keeps lone surrogates and integers of any size, which faster parsers refuse; what it would
+accept but could not give back (duplicate keys, NaN, infinities) is refused here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, NoReturn
+
+
+def read_json(raw: bytes) -> Any:  # noqa: ANN401 - JSON has no narrower type
+    """Return the value of a UTF-8 JSON document.
+
+    Raises `ValueError` with a sentence for the caller, which repeats none of the document's text.
+    """
+    try:
+        return json.loads(
+            raw.decode("utf-8"),
+            object_pairs_hook=_unique_keys,
+            parse_constant=_no_constant,
+            parse_float=_finite,
+        )
+    except UnicodeDecodeError as error:
+        message = f"the body is not UTF-8 (byte {error.start})"
+    except json.JSONDecodeError as error:
+        message = f"the body is not JSON: {error.msg} at line {error.lineno} column {error.colno}"
+    except RecursionError:
+        message = "the body is nested too deeply"
+    raise ValueError(message)
+
+
+def write_json(value: object) -> bytes:
+    """Return compact ASCII JSON: the one form that carries every string unharmed through every client."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        message = "the body has an object with a duplicate key"
+        raise ValueError(message)
+    return found
+
+
+def _no_constant(name: str) -> NoReturn:
+    message = f"the body holds {name}, which JSON has no word for"
+    raise ValueError(message)
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if math.isinf(value):
+        message = "the body holds a number beyond the range of a 64-bit float"
+        raise ValueError(message)
+    return value
