@@ -1,0 +1,1 @@
+"""The tests. What each folder is for stands in README.md."""

@@ -1,0 +1,1 @@
+"""Our own pytest plugins, registered in tests/conftest.py."""

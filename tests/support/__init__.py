@@ -1,0 +1,1 @@
+"""What tests and benchmarks share: no test lives here."""
