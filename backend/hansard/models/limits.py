@@ -1,5 +1,6 @@
 """Check what callers hand in, once, with errors that name the field and the limit."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -69,15 +70,22 @@ def check_metadata(value: object, *, param: str = "metadata") -> dict[str, str]:
         raise TooLarge(message, param=param, code="object_above_max_properties")
     for key, text in value.items():
         _check_metadata_pair(key, text, param=param)
-    return dict(value)
+    metadata = dict(value)
+    if json.loads(json.dumps(metadata)) != metadata:
+        message = f"{param} must not contain a surrogate pair as two characters"
+        raise InvalidInput(message, param=param, code="invalid_characters")
+    return metadata
 
 
 def _check_metadata_pair(key: object, text: object, *, param: str) -> None:
     if not isinstance(key, str) or not isinstance(text, str):
         message = f"{param} must map strings to strings"
         raise InvalidInput(message, param=param, code="invalid_type")
-    if not 1 <= len(key) <= METADATA_KEY_CODE_POINTS:
-        message = f"a key of {param} has {len(key)} characters; 1 to {METADATA_KEY_CODE_POINTS} are allowed"
+    if not key:
+        message = f"a key of {param} must have at least 1 character"
+        raise InvalidInput(message, param=param, code="too_short")
+    if len(key) > METADATA_KEY_CODE_POINTS:
+        message = f"a key of {param} has {len(key)} characters; the limit is {METADATA_KEY_CODE_POINTS}"
         raise TooLarge(message, param=param, code="string_above_max_length")
     if len(text) > METADATA_VALUE_CODE_POINTS:
         message = f"a value of {param} has {len(text)} characters; the limit is {METADATA_VALUE_CODE_POINTS}"

@@ -21,9 +21,11 @@ from sqlalchemy import (
 )
 from sqlmodel import Field
 
+from hansard.errors import InvalidInput
 from hansard.models.base import HansardModel, UtcDateTime
 from hansard.models.limits import CLIENT_ID_CODE_POINTS, USER_ID_CODE_POINTS, JsonObject, check_text
 from hansard.models.verbatim import KIND_CODE_POINTS, STATUS_CODE_POINTS, ItemColumns, decode_item
+from hansard.utils.ids import is_minted
 
 CLIENT_ID_GIVEN = text("client_id IS NOT NULL")
 PUBLIC_ID_GIVEN = text("public_id IS NOT NULL")
@@ -90,9 +92,11 @@ class MessageCreate:
     public_id: bytes | None = None
 
     def __post_init__(self) -> None:
-        """Check the client id; the item itself is checked when it is encoded."""
+        """Check the ids; the item itself is checked when it is encoded."""
         if self.client_id is not None:
             check_text(self.client_id, param="client_id", longest=CLIENT_ID_CODE_POINTS, shortest=1)
+        if self.public_id is not None and not is_minted(self.public_id):
+            raise InvalidInput("public_id must be 24 bytes made by hansard.utils.ids.mint", param="public_id")
 
 
 class MessageRead(NamedTuple):

@@ -25,7 +25,7 @@ NESTING = 100
 _SHORT = ["role", "content"]
 _FULL = ["type", "role", "status", "content"]
 _WORST_BYTES_PER_CODE_POINT = 6
-_SLACK = 256
+_SLACK = 512
 # A high and a low surrogate that stand side by side as two code points: JSON escapes would read back as one.
 # Only a Python caller can make such a string; its payload is base64 of unescaped JSON behind this mark.
 _PAIRED = "~"
@@ -130,21 +130,29 @@ def _only_text(content: object) -> object:
 
 def _exact_json(item: JsonObject, *, param: str) -> str:
     try:
-        payload = json.dumps(item, separators=(",", ":"), allow_nan=False)
-        exact = json.loads(payload) == item
-        if not exact:
-            payload = _PAIRED + base64.b64encode(_unescaped(item).encode("utf-8", "surrogatepass")).decode()
-            exact = _read_payload(payload) == item
+        payload = _exact_payload(item)
     except RecursionError:
         raise _too_deep(param) from None
     except (TypeError, ValueError):
-        exact = False
-    if not exact:
-        message = f"{param} must be exact JSON: objects with string keys, lists, strings, finite numbers, true, false, null"
+        payload = None
+    if payload is None:
+        message = (
+            f"{param} must be exact JSON: objects with string keys, lists, strings, finite numbers "
+            "(integers up to 4300 digits), true, false, null"
+        )
         raise InvalidInput(message, param=param, code="invalid_json_value")
-    if payload.count("[") + payload.count("{") > NESTING and _depth(item) > NESTING:
+    brackets = payload.count("[") + payload.count("{")
+    if (brackets > NESTING or payload.startswith(_PAIRED)) and _depth(item) > NESTING:
         raise _too_deep(param)
     return payload
+
+
+def _exact_payload(item: JsonObject) -> str | None:
+    escaped = json.dumps(item, separators=(",", ":"), allow_nan=False)
+    if json.loads(escaped) == item:
+        return escaped
+    paired = _PAIRED + base64.b64encode(_unescaped(item).encode("utf-8", "surrogatepass")).decode()
+    return paired if _read_payload(paired) == item else None
 
 
 def _read_payload(payload: str) -> JsonObject:

@@ -14,6 +14,7 @@ What holds for all methods:
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import Enum
@@ -86,8 +87,8 @@ class Conversations(Protocol):
         self,
         conversation_id: UUID,
         *,
-        title: str | None | Keep = KEEP,
-        metadata: Mapping[str, str] | None | Keep = KEEP,
+        title: str | Keep | None = KEEP,
+        metadata: Mapping[str, str] | Keep | None = KEEP,
         archived: bool | Keep = KEEP,
         expected_revision: int | None = None,
     ) -> ConversationRead:
@@ -141,7 +142,7 @@ class Items(Protocol):
         `NotFound`, as does a missing conversation.
         """
 
-    async def last(self, conversation_id: UUID, limit: int) -> list[MessageRead]:
+    async def last(self, conversation_id: UUID, limit: int) -> builtins.list[MessageRead]:
         """Return the newest ``limit`` items (0 to 1000000), oldest first; raises `NotFound`."""
 
     async def replace(
@@ -175,7 +176,7 @@ class Tasks(Protocol):
         task_id: TaskId,
         *,
         title: str | Keep = KEEP,
-        description: str | None | Keep = KEEP,
+        description: str | Keep | None = KEEP,
         completed: bool | Keep = KEEP,
     ) -> TaskRead:
         """Change the given fields; raises `NotFound`."""
@@ -214,5 +215,8 @@ class UserStore(Protocol):
 class Store(Protocol):
     """Keep everybody's conversations, one user at a time."""
 
-    def for_user(self, user_id: str) -> UserStore:
-        """Return the store of one user: 1 to 255 code points, no NUL, no lone surrogate."""
+    def for_user(self, user_id: str, *, email: str | None = None) -> UserStore:
+        """Return the store of one user: 1 to 255 code points, no NUL, no lone surrogate.
+
+        Where users are made on their first write, ``email`` goes into the new row of ``user``.
+        """

@@ -27,13 +27,16 @@ class CursorSealer:
     def seal(self, values: Sequence[Scalar], *, context: Sequence[Scalar]) -> str:
         """Return URL-safe text for ``values``, bound to ``context``."""
         body = json.dumps(list(values), separators=(",", ":")).encode()
-        return base64.urlsafe_b64encode(self._tag(body, context) + body).rstrip(b"=").decode()
+        return _spell(self._tag(body, context) + body)
 
     def open(self, text: str, *, context: Sequence[Scalar]) -> list[Scalar] | None:
         """Return the values of a cursor, or ``None`` when it was not sealed by us for this context."""
         try:
             raw = base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
         except (binascii.Error, UnicodeEncodeError):
+            return None
+        # The decoder skips what is not of its alphabet and ignores spare bits; a cursor has one spelling.
+        if _spell(raw) != text:
             return None
         tag, body = raw[:_TAG_BYTES], raw[_TAG_BYTES:]
         if not hmac.compare_digest(tag, self._tag(body, context)):
@@ -45,3 +48,7 @@ class CursorSealer:
         bound = json.dumps(list(context), separators=(",", ":")).encode()
         message = len(bound).to_bytes(4, "big") + bound + body
         return hashlib.blake2b(message, key=self._key, digest_size=_TAG_BYTES).digest()
+
+
+def _spell(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -3,7 +3,7 @@
 A public id is a prefix, an underscore and 48 hexadecimal digits: 16 bytes of UUID and 8 bytes of tail.
 
 * a conversation or response: its UUID, tail 0;
-* an item stored by appending: its conversation's UUID, tail = its position (1 … 2^63 - 1), so no second index is needed;
+* an item stored by appending: its conversation's UUID, its position (1 … 2^63 - 1), so no second index is needed;
 * an item that was announced before it had a position: a UUID of its own, and a tail whose top bit is set.
 """
 
@@ -15,8 +15,10 @@ import time
 from typing import NamedTuple
 from uuid import UUID
 
+_RAW_BYTES = 24
 _TAIL_BYTES = 8
 _MINTED = 1 << 63
+_MINTED_BYTE = 0x80
 _HEX_DIGITS = frozenset("0123456789abcdef")
 _LENGTH = 48
 
@@ -65,6 +67,11 @@ def mint() -> bytes:
     return PublicId(new_uuid(), tail).raw
 
 
+def is_minted(raw: object) -> bool:
+    """Say whether ``raw`` could have come from `mint`."""
+    return isinstance(raw, bytes) and len(raw) == _RAW_BYTES and raw[-_TAIL_BYTES] >= _MINTED_BYTE
+
+
 def spell(prefix: str, uuid: UUID, tail: int = 0) -> str:
     """Write a public id, such as ``conv_0192…``."""
     return f"{prefix}_{uuid.hex}{tail:016x}"
@@ -75,8 +82,8 @@ def parse(text: str, *, prefix: str | None = None) -> PublicId | None:
 
     With ``prefix`` only that prefix is accepted; without, any (an item's prefix follows from its type).
     """
-    head, separator, digits = text.rpartition("_")
-    if not separator or len(digits) != _LENGTH or not _HEX_DIGITS.issuperset(digits):
+    head, _, digits = text.rpartition("_")
+    if not head or len(digits) != _LENGTH or not _HEX_DIGITS.issuperset(digits):
         return None
     if prefix is not None and head != prefix:
         return None

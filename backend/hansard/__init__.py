@@ -1,0 +1,1 @@
+"""Keep the verbatim record of every conversation that people have with an AI."""

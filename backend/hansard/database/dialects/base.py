@@ -1,0 +1,55 @@
+"""Promise what the rest of Hansard may ask of a database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from sqlalchemy import Dialect
+
+from hansard.database.statement import PreparedCall, Rows
+
+
+class Transaction(Protocol):
+    """Run several scripts in one transaction of one user."""
+
+    user_id: str
+
+    async def run(self, calls: Sequence[PreparedCall]) -> list[Rows]:
+        """Run a script; when it fails, it alone is undone and the transaction goes on."""
+
+    def savepoint(self) -> AbstractAsyncContextManager[None]:
+        """Make a part of the transaction that is undone alone when it raises."""
+
+
+class Backend(Protocol):
+    """Run scripts, each in a transaction of its own, scoped to one user.
+
+    ``arrays`` says whether a statement can take a whole column of values as one parameter.
+    """
+
+    name: str
+    arrays: bool
+    sqlalchemy_dialect: Dialect
+
+    async def read(self, user_id: str, calls: Sequence[PreparedCall]) -> list[Rows]:
+        """Run a script that changes nothing, on one snapshot where the database has snapshots."""
+
+    async def write(self, user_id: str, calls: Sequence[PreparedCall], *, idempotent: bool) -> list[Rows]:
+        """Run a script and commit it durably before returning.
+
+        Done or undone, also when cancelled. Only an ``idempotent`` script is sent again after a lost connection.
+        """
+
+    def transaction(self, user_id: str) -> AbstractAsyncContextManager[Transaction]:
+        """Hold one transaction open, for at most ``TRANSACTION_SECONDS``."""
+
+    async def ping(self) -> None:
+        """Raise `DatabaseUnavailable` unless the database answers."""
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+
+
+TRANSACTION_SECONDS = 30.0

@@ -1,0 +1,119 @@
+"""Open a database and run units of work on it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+
+from sqlalchemy.sql import Executable
+
+from hansard.database.dialects.base import Backend, Transaction
+from hansard.database.dialects.sqlite import SqliteBackend
+from hansard.database.statement import Prepared, PreparedCall, Rows, Script
+from hansard.database.urls import parse_url
+from hansard.errors import ConfigurationError
+
+
+class Database:
+    """Run scripts for users: each alone in a transaction, or together inside `atomic`.
+
+    ``on_statement`` is called with the SQL of every statement that is sent; tests count with it.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._prepared: dict[Executable, Prepared] = {}
+        self._open: ContextVar[Transaction | None] = ContextVar("open transaction", default=None)
+        self.on_statement: Callable[[str], None] | None = None
+
+    @property
+    def dialect_name(self) -> str:
+        """Return ``sqlite`` or ``postgresql``."""
+        return self._backend.name
+
+    @property
+    def arrays(self) -> bool:
+        """Say whether a statement can take a whole column of values as one parameter."""
+        return self._backend.arrays
+
+    async def read(self, user_id: str, script: Script) -> list[Rows]:
+        """Return the rows of every statement of a script that changes nothing."""
+        calls = self._prepare(script)
+        transaction = self._joined(user_id)
+        found = await (transaction.run(calls) if transaction else self._backend.read(user_id, calls))
+        return _decode(calls, found)
+
+    async def write(self, user_id: str, script: Script, *, idempotent: bool = False) -> list[Rows]:
+        """Return the rows of every statement of a script, committed unless inside `atomic`.
+
+        Raises `ConstraintViolation`, `DatabaseUnavailable`, `OutcomeUnknown`; then nothing was written, or
+        for the last, nobody knows.
+        """
+        calls = self._prepare(script)
+        transaction = self._joined(user_id)
+        if transaction:
+            return _decode(calls, await transaction.run(calls))
+        return _decode(calls, await self._backend.write(user_id, calls, idempotent=idempotent))
+
+    @asynccontextmanager
+    async def atomic(self, user_id: str) -> AsyncIterator[None]:
+        """Join everything inside into one transaction; nested blocks are savepoints."""
+        outer = self._joined(user_id)
+        if outer is not None:
+            async with outer.savepoint():
+                yield
+            return
+        async with self._backend.transaction(user_id) as transaction:
+            token = self._open.set(transaction)
+            try:
+                yield
+            finally:
+                self._open.reset(token)
+
+    async def ping(self) -> None:
+        """Raise `DatabaseUnavailable` unless the database answers."""
+        await self._backend.ping()
+
+    async def close(self) -> None:
+        """Let go of every connection; what was acknowledged is on disk already."""
+        await self._backend.close()
+
+    def _joined(self, user_id: str) -> Transaction | None:
+        transaction = self._open.get()
+        if transaction is not None and transaction.user_id != user_id:
+            raise RuntimeError("an atomic block belongs to one user; end it before working for another")
+        return transaction
+
+    def _prepare(self, script: Script) -> list[PreparedCall]:
+        return [PreparedCall(prepared, prepared.arguments(values)) for prepared, values in self._look_up(script)]
+
+    def _look_up(self, script: Script) -> list[tuple[Prepared, dict[str, object]]]:
+        found = []
+        for statement, values in script:
+            prepared = self._prepared.get(statement)
+            if prepared is None:
+                prepared = self._prepared[statement] = Prepared(statement, self._backend.sqlalchemy_dialect)
+            if self.on_statement is not None:
+                self.on_statement(prepared.sql)
+            found.append((prepared, dict(values)))
+        return found
+
+
+def _decode(calls: list[PreparedCall], found: list[Rows]) -> list[Rows]:
+    return [call.prepared.decode(rows) for call, rows in zip(calls, found, strict=True)]
+
+
+async def open_database(url: str) -> Database:
+    """Open the database at ``url``: a SQLite path or any PostgreSQL URL.
+
+    Does not migrate (see `hansard.database.migrations`). PostgreSQL needs the ``postgres`` extra.
+    """
+    parsed = parse_url(url)
+    if parsed.path is not None:
+        return Database(await SqliteBackend.open(parsed.path))
+    try:
+        from hansard.database.dialects.postgres import PostgresBackend  # noqa: PLC0415 - the driver is an extra
+    except ImportError as error:
+        raise ConfigurationError("PostgreSQL needs the driver: pip install 'hansard[postgres]'") from error
+    return Database(await PostgresBackend.open(parsed.text))

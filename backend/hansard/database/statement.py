@@ -1,0 +1,86 @@
+"""Compile SQLAlchemy Core statements once, for execution by the bare driver.
+
+SQLAlchemy writes the SQL and knows the types; its own execution layer is left out, because its result
+objects lose rows inside a psycopg pipeline and cost more than the statement itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+from sqlalchemy import Dialect
+from sqlalchemy.sql import Executable
+from sqlalchemy.sql.dml import UpdateBase
+from sqlalchemy.sql.selectable import SelectBase
+
+Row: TypeAlias = tuple[Any, ...]
+Rows: TypeAlias = list[Row]
+
+
+class Call(NamedTuple):
+    """Hold one statement and the values of its parameters."""
+
+    statement: Executable
+    values: Mapping[str, Any]
+
+
+Script: TypeAlias = Sequence[Call]
+
+
+class Prepared:
+    """Hold a statement as one dialect writes it, with the conversions of its parameters and results."""
+
+    __slots__ = ("_binds", "_results", "sql")
+
+    def __init__(self, statement: Executable, dialect: Dialect) -> None:
+        compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined] # Executable is a mixin of compilable elements
+        self.sql = str(compiled)
+        defaults = compiled.params
+        self._binds: list[tuple[str, Any, Callable[[Any], Any] | None]] = [
+            (name, defaults.get(name), _bind_processor(compiled.binds[name].type, dialect))
+            for name in compiled.positiontup or ()
+        ]
+        self._results = _result_processors(statement, dialect)
+
+    def arguments(self, values: Mapping[str, Any]) -> list[Any]:
+        """Return the driver's positional parameters for ``values``."""
+        return [
+            convert(values.get(name, default)) if convert else values.get(name, default)
+            for name, default, convert in self._binds
+        ]
+
+    def decode(self, rows: Rows) -> Rows:
+        """Return rows with their columns as Python values."""
+        if not self._results:
+            return rows
+        decoded = []
+        for row in rows:
+            values = list(row)
+            for index, convert in self._results:
+                values[index] = convert(values[index])
+            decoded.append(tuple(values))
+        return decoded
+
+
+class PreparedCall(NamedTuple):
+    """Hold a prepared statement and the driver's parameters for one execution."""
+
+    prepared: Prepared
+    arguments: list[Any]
+
+
+def _bind_processor(kind: Any, dialect: Dialect) -> Callable[[Any], Any] | None:
+    processor: Callable[[Any], Any] | None = kind.dialect_impl(dialect).bind_processor(dialect)
+    return processor
+
+
+def _result_processors(statement: Executable, dialect: Dialect) -> list[tuple[int, Callable[[Any], Any]]]:
+    if not isinstance(statement, SelectBase | UpdateBase):
+        return []
+    found: list[tuple[int, Callable[[Any], Any]]] = []
+    for index, column in enumerate(statement.exported_columns):
+        processor = column.type.dialect_impl(dialect).result_processor(dialect, None)
+        if processor is not None:
+            found.append((index, processor))
+    return found

@@ -1,0 +1,141 @@
+"""Keep one user's conversations in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from hansard.database.statement import Row
+from hansard.database.violations import ConstraintViolation, Violated
+from hansard.errors import AlreadyExists
+from hansard.models import ConversationCreate, ConversationPlace, ConversationRead
+from hansard.models.limits import PAGE_ITEMS, check_count, check_metadata, check_title
+from hansard.store.contract import KEEP, Keep, NewItem, Page, TitleSource
+from hansard.store.drafts import drafts_of
+from hansard.store.refusals import no_conversation, refuse_revision
+from hansard.store.scope import Scope, Step
+from hansard.store.statements import conversations as sql
+from hansard.store.writing import append_steps
+from hansard.utils.ids import new_uuid
+from hansard.utils.json_text import write_json
+
+
+@dataclass(frozen=True, slots=True)
+class SqlConversations:
+    """Implement `hansard.store.contract.Conversations`."""
+
+    scope: Scope
+
+    async def create(self, new: ConversationCreate | None = None, *, items: Sequence[NewItem] = ()) -> ConversationRead:  # noqa: D102 - see the contract
+        new = new or ConversationCreate()
+        conversation_id = new_uuid()
+        drafts = drafts_of(items, limit=self.scope.max_item_bytes)
+        steps: list[Step] = [(sql.INSERT, _values(conversation_id, new))]
+        if drafts:
+            steps += append_steps(conversation_id, drafts, arrays=self.scope.database.arrays)
+        steps.append((sql.GET, {"conversation_id": conversation_id}))
+        try:
+            results = await self.scope.write(steps)
+        except ConstraintViolation as violation:
+            if violation.kind is Violated.UNIQUE and new.external_id is not None:
+                raise AlreadyExists(f"a conversation {new.external_id!r} of {new.source!r} exists already") from None
+            raise
+        return ConversationRead._make(results[-1][0])
+
+    async def ensure(self, new: ConversationCreate) -> ConversationRead:  # noqa: D102
+        assert new.external_id is not None, "ensure needs an external_id"
+        found = await self.find(source=new.source, external_id=new.external_id)
+        if found is not None:
+            return found
+        try:
+            return await self.create(new)
+        except AlreadyExists:
+            found = await self.find(source=new.source, external_id=new.external_id)
+            assert found is not None
+            return found
+
+    async def get(self, conversation_id: UUID) -> ConversationRead:  # noqa: D102
+        [rows] = await self.scope.read([(sql.GET, {"conversation_id": conversation_id})])
+        return _one(rows, conversation_id)
+
+    async def find(self, *, source: str, external_id: str) -> ConversationRead | None:  # noqa: D102
+        [rows] = await self.scope.read([(sql.FIND, {"source": source, "external_id": external_id})])
+        return ConversationRead._make(rows[0]) if rows else None
+
+    async def list(  # noqa: D102
+        self, *, limit: int = 20, after: ConversationPlace | None = None, archived: bool = False
+    ) -> Page[ConversationRead]:
+        check_count(limit, param="limit", most=PAGE_ITEMS)
+        values: dict[str, Any] = {"limit": limit + 1}
+        if after is not None:
+            values |= {"after_time": after.last_message_at, "after_id": after.id}
+        [rows] = await self.scope.read([(sql.LIST[archived, after is not None], values)])
+        return Page([ConversationRead._make(row) for row in rows[:limit]], has_more=len(rows) > limit)
+
+    async def update(  # noqa: D102
+        self,
+        conversation_id: UUID,
+        *,
+        title: str | Keep | None = KEEP,
+        metadata: Mapping[str, str] | Keep | None = KEEP,
+        archived: bool | Keep = KEEP,
+        expected_revision: int | None = None,
+    ) -> ConversationRead:
+        values = {
+            "conversation_id": conversation_id,
+            "expected_revision": expected_revision,
+            "set_title": title is not KEEP,
+            "title": None if title is KEEP else check_title(title),
+            "set_metadata": metadata is not KEEP,
+            "metadata": None if metadata is KEEP else _metadata_json(check_metadata(metadata)),
+            "set_archived": archived is not KEEP,
+            "archived": archived is True,
+        }
+        [rows] = await self.scope.write([(sql.UPDATE, values)], idempotent=expected_revision is None)
+        if not rows and expected_revision is not None:
+            await refuse_revision(self.scope, conversation_id, expected_revision)
+        return _one(rows, conversation_id)
+
+    async def rename(self, conversation_id: UUID, title: str | None) -> ConversationRead:  # noqa: D102
+        return await self.update(conversation_id, title=title)
+
+    async def archive(self, conversation_id: UUID, *, archived: bool = True) -> ConversationRead:  # noqa: D102
+        return await self.update(conversation_id, archived=archived)
+
+    async def suggest_title(self, conversation_id: UUID, title: str, *, source: TitleSource = "auto") -> bool:  # noqa: D102
+        values = {
+            "conversation_id": conversation_id,
+            "title": check_title(title),
+            "title_source": source,
+            "rank": sql.TITLE_RANK[source],
+        }
+        [rows] = await self.scope.write([(sql.SUGGEST_TITLE, values)], idempotent=True)
+        return bool(rows)
+
+    async def delete(self, conversation_id: UUID) -> bool:  # noqa: D102
+        [rows] = await self.scope.write([(sql.DELETE, {"conversation_id": conversation_id})])
+        return bool(rows)
+
+
+def _values(conversation_id: UUID, new: ConversationCreate) -> dict[str, Any]:
+    return {
+        "conversation_id": conversation_id,
+        "source": new.source,
+        "external_id": new.external_id,
+        "listed": new.listed,
+        "title": new.title,
+        "title_source": None if new.title is None else "user",
+        "metadata": _metadata_json(new.metadata),
+    }
+
+
+def _metadata_json(metadata: Mapping[str, str]) -> str | None:
+    return write_json(dict(metadata)).decode() if metadata else None
+
+
+def _one(rows: Sequence[Row], conversation_id: UUID) -> ConversationRead:
+    if not rows:
+        raise no_conversation(conversation_id)
+    return ConversationRead._make(rows[0])

@@ -1,0 +1,30 @@
+"""Turn what callers hand in into what a row needs, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from hansard.models import MessageCreate
+from hansard.models.verbatim import ItemColumns, encode_item
+from hansard.store.contract import NewItem
+
+
+class Draft(NamedTuple):
+    """Hold an item that is checked and encoded but has no position yet."""
+
+    columns: ItemColumns
+    client_id: str | None
+    public_id: bytes | None
+
+
+def draft(item: NewItem, *, param: str, limit: int) -> Draft:
+    """Return the draft of one item; raises `InvalidInput` naming ``param``."""
+    if isinstance(item, MessageCreate):
+        return Draft(encode_item(item.item, param=param, limit=limit), item.client_id, item.public_id)
+    return Draft(encode_item(item, param=param, limit=limit), None, None)
+
+
+def drafts_of(items: Sequence[NewItem], *, limit: int) -> list[Draft]:
+    """Return the drafts of a batch; an error names the item by its place."""
+    return [draft(item, param=f"items[{at}]", limit=limit) for at, item in enumerate(items)]

@@ -1,0 +1,60 @@
+"""Implement the store's contract on a SQL database."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+
+from hansard.database import Database
+from hansard.models.limits import ITEM_BYTES, check_user_id
+from hansard.store.conversations import SqlConversations
+from hansard.store.items import SqlItems
+from hansard.store.scope import Scope
+from hansard.store.tasks import SqlTasks
+
+
+class SqlStore:
+    """Implement `hansard.store.contract.Store`.
+
+    ``provision_users`` makes an unknown user on the first write; ``max_item_bytes`` is the limit of one item,
+    in bytes of its compact unescaped UTF-8 JSON.
+    """
+
+    def __init__(self, database: Database, *, provision_users: bool = True, max_item_bytes: int = ITEM_BYTES) -> None:
+        self.database = database
+        self._anybody = Scope(database, "", provision_users=provision_users, max_item_bytes=max_item_bytes)
+
+    def for_user(self, user_id: str, *, email: str | None = None) -> SqlUserStore:
+        """Return the store of one user; raises `InvalidInput` for an id that cannot be one."""
+        return SqlUserStore(replace(self._anybody, user_id=check_user_id(user_id), email=email))
+
+
+@dataclass(frozen=True)
+class SqlUserStore:
+    """Implement `hansard.store.contract.UserStore`."""
+
+    scope: Scope
+
+    @property
+    def user_id(self) -> str:
+        """Return whose store this is."""
+        return self.scope.user_id
+
+    @property
+    def conversations(self) -> SqlConversations:
+        """Return the user's conversations."""
+        return SqlConversations(self.scope)
+
+    @property
+    def items(self) -> SqlItems:
+        """Return the items of the user's conversations."""
+        return SqlItems(self.scope)
+
+    @property
+    def tasks(self) -> SqlTasks:
+        """Return the user's tasks."""
+        return SqlTasks(self.scope)
+
+    def atomic(self) -> AbstractAsyncContextManager[None]:
+        """Make what is called inside one transaction."""
+        return self.scope.database.atomic(self.scope.user_id)

@@ -1,0 +1,38 @@
+"""Compose the pair of statements that gives items their positions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from hansard.store.drafts import Draft
+from hansard.store.scope import Step
+from hansard.store.statements import conversations, items
+from hansard.store.titles import first_message_title
+
+
+def append_steps(
+    conversation_id: UUID, drafts: Sequence[Draft], *, arrays: bool, expected_revision: int | None = None
+) -> list[Step]:
+    """Return the steps that append ``drafts``: first the reservation, whose row is (next_position, time)."""
+    reserve = {
+        "conversation_id": conversation_id,
+        "count": len(drafts),
+        "auto_title": first_message_title(one.columns for one in drafts),
+        "expected_revision": expected_revision,
+    }
+    return [(conversations.RESERVE, reserve), *insert_steps(conversation_id, drafts, arrays=arrays)]
+
+
+def insert_steps(conversation_id: UUID, drafts: Sequence[Draft], *, arrays: bool) -> list[Step]:
+    """Return the steps that fill the positions just reserved."""
+    common = {"conversation_id": conversation_id, "count": len(drafts)}
+    rows = [(*one.columns, one.client_id, one.public_id) for one in drafts]
+    if arrays:
+        brought: dict[str, Any] = dict(zip(items.BROUGHT, map(list, zip(*rows, strict=True)), strict=True))
+        return [(items.INSERT_ARRAYS, common | brought)]
+    return [
+        (items.INSERT_ROW, common | {"offset": at} | dict(zip(items.BROUGHT, row, strict=True)))
+        for at, row in enumerate(rows)
+    ]
