@@ -1,0 +1,1 @@
+"""Speak HTTP: the only place that knows status codes, headers and how ids are spelled."""

@@ -1,0 +1,105 @@
+"""Find out who asks: a bearer token, or, in single-user mode, the page's own cookie."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+import jwt
+from fastapi import Request
+
+from hansard.api.errors import ApiError
+from hansard.errors import ConfigurationError, InvalidInput
+from hansard.models.limits import check_user_id
+from hansard.utils.clock import Clock, utc_now
+
+ALGORITHM: Final = "HS256"
+SECRET_BYTES: Final = 32
+_MISSING = "You did not provide an API key. Send it as 'Authorization: Bearer YOUR_KEY'."
+_INVALID = "The API key is not valid."
+_EXPIRED = "The API key has expired."
+
+
+class Verifier(Protocol):
+    """Tell whose token it is."""
+
+    async def user_id(self, token: str) -> str:
+        """Return the user id of a valid token; raises `ApiError` 401 for any other."""
+
+
+class SessionReader(Protocol):
+    """Tell whose session a request belongs to when it carries no token."""
+
+    async def user_id(self, request: Request) -> str | None:
+        """Return the user id, or ``None`` when the request has no session that counts."""
+
+
+class Hs256Verifier:
+    """Verify tokens signed with a shared secret of at least 32 bytes (HMAC-SHA256, nothing else).
+
+    ``only_user`` refuses everybody else's tokens. Raises `ConfigurationError` for a short secret.
+    """
+
+    def __init__(self, secret: bytes, *, only_user: str | None = None) -> None:
+        self._secret = check_secret(secret)
+        self._only_user = only_user
+
+    async def user_id(self, token: str) -> str:
+        """Return the ``sub`` of a token that is signed by us and has not expired."""
+        try:
+            claims = jwt.decode(token, self._secret, algorithms=[ALGORITHM], options={"require": ["exp", "sub"]})
+            user_id = check_user_id(claims["sub"])
+        except jwt.ExpiredSignatureError:
+            raise unauthenticated(_EXPIRED) from None
+        except (jwt.PyJWTError, InvalidInput, ValueError, ArithmeticError, RecursionError):
+            raise unauthenticated(_INVALID) from None
+        if self._only_user is not None and user_id != self._only_user:
+            raise unauthenticated(_INVALID)
+        return user_id
+
+
+class Authenticator:
+    """Name the user of a request, or refuse it with 401.
+
+    A bearer token rules where one is sent; a session is asked only where none is.
+    """
+
+    def __init__(self, verifier: Verifier, sessions: SessionReader | None = None) -> None:
+        self._verifier = verifier
+        self._sessions = sessions
+
+    async def user_id(self, request: Request) -> str:
+        """Return who asks; raises `ApiError` 401."""
+        header = request.headers.get("authorization")
+        if header is not None:
+            scheme, _, token = header.partition(" ")
+            if scheme.lower() != "bearer" or not token:
+                raise unauthenticated(_INVALID)
+            return await self._verifier.user_id(token.strip())
+        user_id = await self._sessions.user_id(request) if self._sessions else None
+        if user_id is None:
+            raise unauthenticated(_MISSING)
+        return user_id
+
+
+def issue_token(secret: bytes, user_id: str, *, ttl: timedelta, clock: Clock = utc_now) -> str:
+    """Return a token that `Hs256Verifier` accepts until ``ttl`` has passed."""
+    now: datetime = clock()
+    claims = {"sub": check_user_id(user_id), "iat": now, "exp": now + ttl}
+    return jwt.encode(claims, check_secret(secret), algorithm=ALGORITHM)
+
+
+def check_secret(secret: bytes) -> bytes:
+    """Return a secret that is long enough; raises `ConfigurationError`."""
+    if len(secret) < SECRET_BYTES:
+        raise ConfigurationError(
+            f"JWT_SECRET_KEY has {len(secret)} bytes; {SECRET_BYTES} are the least. "
+            "Make one: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
+        )
+    return secret
+
+
+def unauthenticated(message: str) -> ApiError:
+    """Return the error for a request whose sender nobody knows."""
+    challenge = "Bearer" if message == _MISSING else 'Bearer error="invalid_token"'
+    return ApiError(message, status=401, code="invalid_api_key", headers={"www-authenticate": challenge})

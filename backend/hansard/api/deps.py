@@ -1,0 +1,65 @@
+"""Give routes what they work with: who asks, that user's store, the body."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPBearer
+
+from hansard.api.auth import Authenticator
+from hansard.api.bodies import read_body
+from hansard.models.limits import JsonObject
+from hansard.store.contract import Store, UserStore
+from hansard.utils.cursor import CursorSealer
+
+# It only describes the scheme in the OpenAPI document; the authenticator reads the header itself.
+_bearer = HTTPBearer(auto_error=False, scheme_name="bearer", bearerFormat="JWT")
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Hold what the composition root gives to the routes; it stands in ``app.state.edge``.
+
+    ``ready`` raises a `hansard.errors.DatabaseError` while requests cannot be served; ``body_limit`` is in bytes.
+    """
+
+    store: Store
+    authenticator: Authenticator
+    cursors: CursorSealer
+    ready: Callable[[], Awaitable[None]]
+    body_limit: int
+
+
+def edge_of(request: Request) -> Edge:
+    """Return what the composition root prepared."""
+    return cast("Edge", request.app.state.edge)
+
+
+async def _current_user(request: Request, _scheme: Annotated[object, Security(_bearer)]) -> str:
+    user_id = await edge_of(request).authenticator.user_id(request)
+    request.scope["hansard.user_id"] = user_id
+    return user_id
+
+
+CurrentUser = Annotated[str, Depends(_current_user)]
+
+
+async def _own_store(request: Request, user_id: CurrentUser) -> UserStore:
+    return edge_of(request).store.for_user(user_id)
+
+
+async def _json_body(request: Request, _user_id: CurrentUser) -> JsonObject:
+    # After authentication: a stranger's body is not read.
+    return await read_body(request, limit=edge_of(request).body_limit)
+
+
+async def _cursors(request: Request) -> CursorSealer:
+    return edge_of(request).cursors
+
+
+OwnStore = Annotated[UserStore, Depends(_own_store)]
+JsonBody = Annotated[JsonObject, Depends(_json_body)]
+Cursors = Annotated[CursorSealer, Depends(_cursors)]

@@ -1,0 +1,173 @@
+"""Turn errors into answers: the one place that knows status codes.
+
+Every error has the body ``{"error": {"message", "type", "param", "code"}}`` that OpenAI's SDKs read. 409 is never
+used: those SDKs retry it blindly, and nothing here is cured by sending the same request again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import Final, NamedTuple
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from hansard.errors import (
+    AlreadyExists,
+    Conflict,
+    ConversationLocked,
+    DatabaseUnavailable,
+    HansardError,
+    IdempotencyConflict,
+    InvalidInput,
+    NotFound,
+    OutcomeUnknown,
+    RevisionConflict,
+    SchemaOutdated,
+    UnknownUser,
+)
+from hansard.utils.json_text import write_json
+
+SHOULD_RETRY: Final = "x-should-retry"
+_BAD_REQUEST = 400
+_SERVER_ERROR = 500
+_UNAVAILABLE = 503
+
+_CONFLICTS: Final[Mapping[type[Conflict], str]] = {
+    AlreadyExists: "already_exists",
+    IdempotencyConflict: "idempotency_conflict",
+    RevisionConflict: "revision_conflict",
+}
+# In the API's own words and code: SDKs and agents wait and try again on exactly this one.
+_LOCKED = "Another process is currently operating on this conversation. Please retry in a few seconds."
+
+
+class ApiError(HansardError):
+    """Report what only HTTP has a word for: a missing token, a body too large, a wrong host."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        code: str | None = None,
+        param: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.fault = Fault(status, message, code, param, headers=headers or {})
+
+
+class Fault(NamedTuple):
+    """Hold everything an error's answer is made of."""
+
+    status: int
+    message: str
+    code: str | None = None
+    param: str | None = None
+    retry: bool = False
+    headers: Mapping[str, str] = {}
+
+    @property
+    def body(self) -> dict[str, str | None]:
+        """Return what stands under ``error`` in the answer, or in a stream's error event."""
+        kind = "server_error" if self.status >= _SERVER_ERROR else "invalid_request_error"
+        return {"message": self.message, "type": kind, "param": self.param, "code": self.code}
+
+    def response(self) -> Response:
+        """Return the answer to send."""
+        headers = {**self.headers, SHOULD_RETRY: "true" if self.retry else "false"}
+        return Response(write_json({"error": self.body}), self.status, headers, "application/json")
+
+
+def fault_of(error: HansardError, *, path_params: Mapping[str, object] | None = None) -> Fault:
+    """Say how an error is told to the client.
+
+    With the ``path_params`` of the request a missing thing is named by the id that the client sent, so that a
+    foreign, a missing and a malformed id look alike.
+    """
+    if isinstance(error, ApiError):
+        return error.fault
+    if isinstance(error, InvalidInput):
+        return Fault(_BAD_REQUEST, str(error), error.code, error.param)
+    if isinstance(error, NotFound):
+        return Fault(404, _not_found(error, path_params or {}), "not_found")
+    if isinstance(error, Conflict):
+        return _conflict(error)
+    if isinstance(error, UnknownUser):
+        return Fault(403, str(error), "unknown_user")
+    return _server_fault(error)
+
+
+def unexpected(request_id: str) -> Fault:
+    """Say that something went wrong which is nobody's input; the request id finds it in the log."""
+    return Fault(_SERVER_ERROR, f"The server had an error. Quote the request id {request_id}.", "internal_error")
+
+
+def install(app: FastAPI) -> None:
+    """Give every error of the application its answer."""
+    # Starlette types handlers by the base class, so each narrows what it was registered for.
+    handlers: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
+        HansardError: _on_hansard_error,
+        HTTPException: _on_http_exception,
+        RequestValidationError: _on_validation_error,
+    }
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, handler)
+
+
+def _not_found(error: NotFound, path_params: Mapping[str, object]) -> str:
+    # An identity that is text is what a client said; anything else is ours and is not shown.
+    sent = error.identity if isinstance(error.identity, str) else path_params.get(f"{error.noun}_id")
+    noun = error.noun.capitalize()
+    return f"{noun} not found." if sent is None else f"{noun} with id '{sent}' not found."
+
+
+def _conflict(error: Conflict) -> Fault:
+    if isinstance(error, ConversationLocked):
+        return Fault(_BAD_REQUEST, _LOCKED, "conversation_locked", "conversation")
+    code = next((code for kind, code in _CONFLICTS.items() if isinstance(error, kind)), "conflict")
+    return Fault(_BAD_REQUEST, str(error), code)
+
+
+def _server_fault(error: HansardError) -> Fault:
+    """Tell the client whether trying again can help, and nothing about the inside."""
+    if isinstance(error, DatabaseUnavailable):
+        message = "The database cannot be reached; nothing was written. Please try again."
+        return Fault(_UNAVAILABLE, message, "database_unavailable", retry=True, headers={"retry-after": "1"})
+    if isinstance(error, OutcomeUnknown):
+        message = "The database was lost while the change was being saved. Read before you write again."
+        return Fault(_UNAVAILABLE, message, "outcome_unknown")
+    if isinstance(error, SchemaOutdated):
+        return Fault(_UNAVAILABLE, "The database is not migrated to this release.", "schema_outdated")
+    return Fault(_SERVER_ERROR, "The server had an error while processing your request.", "internal_error")
+
+
+async def _on_hansard_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HansardError)
+    fault = fault_of(error, path_params=request.path_params)
+    if fault.status >= _SERVER_ERROR:
+        request.scope["hansard.error"] = error
+    return fault.response()
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    words = {404: (f"Unknown URL: {request.method} {request.url.path}", "unknown_url"), 405: _not_allowed(request)}
+    phrase = HTTPStatus(error.status_code).phrase
+    message, code = words.get(error.status_code, (phrase, phrase.lower().replace(" ", "_")))
+    return Fault(error.status_code, message, code, headers=error.headers or {}).response()
+
+
+def _not_allowed(request: Request) -> tuple[str, str]:
+    return f"{request.method} is not allowed for {request.url.path}", "method_not_allowed"
+
+
+async def _on_validation_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    param = str(first["loc"][-1])
+    # Pydantic's sentence names the rule; the value itself is never repeated.
+    return Fault(_BAD_REQUEST, f"Invalid '{param}': {first['msg']}.", "invalid_value", param).response()

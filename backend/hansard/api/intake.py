@@ -1,0 +1,179 @@
+"""Take in the items that a client sends: check them, settle their ids, make them what is stored.
+
+An id that a client sends never becomes an item's id. It may name an item that is already here (refused) or one of
+the same user's in another conversation (copied, with its stored content); any other id means nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from hansard.api.bodies import missing, wrong_type
+from hansard.api.kinds import KINDS, Types
+from hansard.api.wire import get_item, normalise
+from hansard.errors import InvalidInput, NotFound, TooLarge
+from hansard.models.limits import JsonObject
+from hansard.models.message import MessageRead
+from hansard.store.contract import UserStore
+from hansard.utils import ids
+
+MOST_ITEMS: Final = 20
+ROLES: Final = ("user", "assistant", "system", "developer", "tool")
+_REFERENCE: Final = "item_reference"
+_STATUSES: Final = ("in_progress", "completed", "incomplete")
+_STATUS_CHECKED: Final = frozenset({"message", "function_call", "function_call_output"})
+_PART_TEXTS: Final = {
+    "input_text": "text",
+    "output_text": "text",
+    "text": "text",
+    "summary_text": "text",
+    "reasoning_text": "text",
+    "refusal": "refusal",
+}
+_EXPECTED: Final[dict[Types, str]] = {
+    (str,): "a string",
+    (list,): "an array",
+    (dict,): "an object",
+    (bool,): "a boolean",
+    (str, list): "a string or an array",
+}
+
+
+def check_items(value: object, *, param: str = "items", most: int | None = MOST_ITEMS) -> list[JsonObject]:
+    """Return the items of a request, each checked as far as the API has rules for its type.
+
+    Raises `InvalidInput` with a path such as ``items[3].call_id``; beyond ``most`` items, `TooLarge`.
+    """
+    if not isinstance(value, list):
+        raise wrong_type(value, param=param, expected="an array")
+    if most is not None and len(value) > most:
+        message = f"'{param}' has {len(value)} items; the limit is {most}."
+        raise TooLarge(message, param=param, code="array_above_max_length")
+    return [_check_item(item, param=f"{param}[{index}]") for index, item in enumerate(value)]
+
+
+async def settle_items(
+    store: UserStore, items: Sequence[JsonObject], *, conversation_id: UUID | None = None, param: str = "items"
+) -> list[JsonObject]:
+    """Return what is to be stored in the conversation (``None``: one that is yet to be made) for checked items.
+
+    Raises `InvalidInput` for an item that is in the conversation already, and `NotFound` for a reference to none.
+    """
+    return [
+        await _settle(store, item, conversation_id=conversation_id, param=f"{param}[{index}]")
+        for index, item in enumerate(items)
+    ]
+
+
+def is_reference(item: JsonObject) -> bool:
+    """Say whether an item only names another one; the type may be left out."""
+    return item.get("type", _REFERENCE) in {_REFERENCE, None} and "role" not in item and "id" in item
+
+
+async def _settle(store: UserStore, item: JsonObject, *, conversation_id: UUID | None, param: str) -> JsonObject:
+    sent = item.get("id")
+    found = None if sent is None else await _find(store, sent, conversation_id=conversation_id)
+    if found is not None and found.conversation_id == conversation_id:
+        raise InvalidInput("Item already in conversation", param=f"{param}.id", code="item_already_in_conversation")
+    if found is not None:
+        return found.item
+    if is_reference(item):
+        raise NotFound("item", sent)
+    return normalise(item)
+
+
+async def _find(store: UserStore, text: str, *, conversation_id: UUID | None) -> MessageRead | None:
+    named = ids.parse(text)
+    if named is None:
+        return None
+    # An id that was minted before its item had a position does not say where the item is.
+    home = conversation_id if named.minted else named.uuid
+    if home is None:
+        return None
+    try:
+        return await get_item(store.items, home, text)
+    except NotFound:
+        return None
+
+
+def _check_item(item: object, *, param: str) -> JsonObject:
+    if not isinstance(item, dict):
+        raise wrong_type(item, param=param, expected="an object")
+    sent = item.get("id")
+    if sent is not None and not isinstance(sent, str):
+        raise wrong_type(sent, param=f"{param}.id", expected="a string")
+    if is_reference(item):
+        if sent is None:
+            raise missing(f"{param}.id")
+        return item
+    _check_fields(item, _kind_of(item, param=param), param=param)
+    return item
+
+
+def _kind_of(item: JsonObject, *, param: str) -> str:
+    kind = item.get("type")
+    if kind is None and "role" in item:
+        return "message"
+    if kind is None:
+        raise missing(f"{param}.type")
+    if not isinstance(kind, str):
+        raise wrong_type(kind, param=f"{param}.type", expected="a string")
+    if kind == _REFERENCE:
+        raise missing(f"{param}.id")
+    return kind
+
+
+def _check_fields(item: JsonObject, kind: str, *, param: str) -> None:
+    known = KINDS.get(kind)
+    if known is None:
+        return
+    for name, types in known.fields.items():
+        if name not in item:
+            raise missing(f"{param}.{name}")
+        if not isinstance(item[name], types):
+            raise wrong_type(item[name], param=f"{param}.{name}", expected=_EXPECTED[types])
+    _check_status(item.get("status"), kind, param=f"{param}.status")
+    if kind == "message":
+        _check_message(item, param=param)
+
+
+def _check_status(status: object, kind: str, *, param: str) -> None:
+    if status is None:
+        return
+    if not isinstance(status, str):
+        raise wrong_type(status, param=param, expected="a string")
+    if kind in _STATUS_CHECKED and status not in _STATUSES:
+        raise _not_one_of(_STATUSES, param=param)
+
+
+def _check_message(item: JsonObject, *, param: str) -> None:
+    if item["role"] not in ROLES:
+        raise _not_one_of(ROLES, param=f"{param}.role")
+    if isinstance(item["content"], list):
+        for index, part in enumerate(item["content"]):
+            _check_part(part, param=f"{param}.content[{index}]")
+
+
+def _check_part(part: object, *, param: str) -> None:
+    if not isinstance(part, dict):
+        raise wrong_type(part, param=param, expected="an object")
+    kind = part.get("type")
+    if kind is None:
+        raise missing(f"{param}.type")
+    if not isinstance(kind, str):
+        raise wrong_type(kind, param=f"{param}.type", expected="a string")
+    text = _PART_TEXTS.get(kind)
+    if text is None:
+        return
+    if text not in part:
+        raise missing(f"{param}.{text}")
+    if not isinstance(part[text], str):
+        raise wrong_type(part[text], param=f"{param}.{text}", expected="a string")
+
+
+def _not_one_of(allowed: Sequence[str], *, param: str) -> InvalidInput:
+    # The wrong value is not repeated: it may hold anything.
+    names = ", ".join(f"'{name}'" for name in allowed)
+    return InvalidInput(f"Invalid value for '{param}': it must be one of {names}.", param=param)

@@ -1,0 +1,156 @@
+"""Spell items as the API shows them, and read the ids that clients send back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from hansard.api.kinds import KINDS, PREFIXES, prefix_of
+from hansard.errors import NotFound
+from hansard.models.limits import JsonObject
+from hansard.models.message import MessageRead
+from hansard.models.verbatim import message_item
+from hansard.store.contract import ItemRef, Items
+from hansard.utils import ids
+from hansard.utils.json_text import write_json
+
+COMPLETED: Final = "completed"
+_PLAIN_KEYS: Final = frozenset({"type", "role", "status", "content"})
+# These hold content parts, in which the API wants a few fields that clients may leave out.
+_PART_FIELDS: Final = ("content", "output")
+
+
+def read_conversation_id(text: str) -> UUID:
+    """Return the UUID in ``conv_…``; raises `NotFound`, because what cannot be an id names nothing."""
+    found = ids.parse(text, prefix="conv")
+    if found is None or found.tail:
+        raise NotFound("conversation", text)
+    return found.uuid
+
+
+def read_item_ref(text: str, conversation_id: UUID) -> ItemRef:
+    """Return how the store names the item of this conversation; raises `NotFound` when it can have none such.
+
+    The prefix is only known to be some item's: `get_item` compares it with the stored item.
+    """
+    found = ids.parse(text)
+    if found is not None and text.rpartition("_")[0] in PREFIXES:
+        if found.minted:
+            return found.raw
+        if found.uuid == conversation_id and found.tail:
+            return found.tail
+    raise NotFound("item", text)
+
+
+async def get_item(items: Items, conversation_id: UUID, text: str) -> MessageRead:
+    """Return the item that has exactly this id in this conversation; raises `NotFound`."""
+    read = await items.get(conversation_id, read_item_ref(text, conversation_id))
+    if item_id(read) != text:
+        raise NotFound("item", text)
+    return read
+
+
+def item_id(read: MessageRead) -> str:
+    """Return the id that the API shows for a stored item."""
+    prefix = prefix_of(read.kind)
+    if read.public_id is not None:
+        return f"{prefix}_{read.public_id.hex()}"
+    return ids.spell(prefix, read.conversation_id, read.position)
+
+
+def item_json(read: MessageRead) -> bytes:
+    """Return a stored item as the API shows it, as JSON.
+
+    Nearly all items are messages with one text; they are written without building the object first.
+    """
+    if read.payload is not None:
+        return write_json(item_view(read))
+    role, status, text = json.dumps(read.role), json.dumps(read.status or COMPLETED), json.dumps(read.content)
+    part = (
+        f'{{"type":"output_text","text":{text},"annotations":[],"logprobs":[]}}'
+        if read.role == "assistant"
+        else f'{{"type":"input_text","text":{text}}}'
+    )
+    head = f'{{"id":"{item_id(read)}","type":"message","role":{role},"status":{status}'
+    return f'{head},"content":[{part}]}}'.encode("ascii")
+
+
+def item_view(read: MessageRead) -> JsonObject:
+    """Return a stored item as the API shows it: with our id first, and what the API requires filled in."""
+    item = normalise(read.item)
+    return {"id": item_id(read), **item}
+
+
+def list_json(data: Sequence[bytes], *, first_id: str, last_id: str, has_more: bool) -> bytes:
+    """Return a list's envelope around elements that are JSON already; the ids of an empty page are ``""``."""
+    ends = {"first_id": first_id, "last_id": last_id, "has_more": has_more}
+    return b'{"object":"list","data":[' + b",".join(data) + b"]," + write_json(ends)[1:]
+
+
+def item_list_json(page: Sequence[MessageRead], *, has_more: bool) -> bytes:
+    """Return a page of items."""
+    first, last = (item_id(page[0]), item_id(page[-1])) if page else ("", "")
+    return list_json([item_json(read) for read in page], first_id=first, last_id=last, has_more=has_more)
+
+
+def normalise(item: JsonObject) -> JsonObject:
+    """Return an item with what the API requires of every item filled in, and without an id.
+
+    A type or status that is missing is added, text in place of parts becomes a part; all else stays as and where
+    it was. Items that came through the library have no rules, so nothing here may fail.
+    """
+    kind = item.get("type")
+    if kind is None and "role" in item:
+        kind = "message"
+    known = KINDS.get(kind) if isinstance(kind, str) else None
+    if known is None:
+        return {key: value for key, value in item.items() if key != "id"}
+    if kind == "message":
+        return _normal_message(item)
+    filled = {key: _normal_parts(value) if key in _PART_FIELDS else value for key, value in item.items() if key != "id"}
+    if known.has_status and filled.get("status") is None:
+        filled["status"] = COMPLETED
+    if kind in {"tool_search_call", "tool_search_output"} and filled.get("execution") is None:
+        # A search that the client runs is answered by call id; the server's own has none.
+        filled["execution"] = "client" if filled.get("call_id") else "server"
+    return filled
+
+
+def _normal_message(item: JsonObject) -> JsonObject:
+    role, content, status = item.get("role"), item.get("content"), item.get("status") or COMPLETED
+    if isinstance(content, str) and isinstance(role, str):
+        plain = message_item(role, status, content)
+        if _PLAIN_KEYS.issuperset(item.keys() - {"id"}):
+            return plain
+        content = plain["content"]
+    filled: JsonObject = {} if "type" in item else {"type": "message"}
+    for key, value in item.items():
+        if key == "content":
+            # Before the content, where the shape that is stored without a payload has it.
+            if "status" not in item:
+                filled["status"] = status
+            filled[key] = _normal_parts(content)
+        elif key != "id":
+            filled[key] = value
+    return {**filled, "type": "message", "status": status}
+
+
+def _normal_parts(parts: object) -> object:
+    if not isinstance(parts, list):
+        return parts
+    return [_normal_part(part) if isinstance(part, dict) else part for part in parts]
+
+
+def _normal_part(part: JsonObject) -> JsonObject:
+    kind = part.get("type")
+    if kind == "output_text":
+        return _filled(part, {"annotations": [], "logprobs": []})
+    if kind in {"input_image", "computer_screenshot"}:
+        return _filled(part, {"detail": "auto"})
+    return part
+
+
+def _filled(part: JsonObject, defaults: JsonObject) -> JsonObject:
+    return {**part, **{key: value for key, value in defaults.items() if part.get(key) is None}}
