@@ -24,15 +24,16 @@ from hansard.errors import DatabaseUnavailable
 from hansard.models import metadata
 
 VERSION_TABLE = "hansard_version"
+DEFAULT_ROLE = "hansard_app"
 _SCRIPTS = Path(__file__).parent / "alembic"
 # Phase 2's own tables: Hansard makes them where they are missing and never judges or changes them.
 _NOT_OURS = {"user", "task"}
 
 
-def upgrade(url: str, revision: str = "head") -> None:
-    """Apply every missing revision, up to ``revision``."""
+def upgrade(url: str, revision: str = "head", *, role: str = DEFAULT_ROLE) -> None:
+    """Apply every missing revision, up to ``revision``; ``role`` is PostgreSQL's runtime role."""
     with _connect(url) as connection:
-        command.upgrade(_config(connection), revision)
+        command.upgrade(_config(connection, role=role), revision)
 
 
 def downgrade(url: str, revision: str) -> None:
@@ -83,8 +84,8 @@ def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
     return kind != "table" or (name in metadata.tables and name not in _NOT_OURS)
 
 
-def _config(connection: Connection) -> Config:
-    config = Config(attributes={"connection": connection})
+def _config(connection: Connection, *, role: str = DEFAULT_ROLE) -> Config:
+    config = Config(attributes={"connection": connection, "role": role})
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     return config
 

@@ -6,6 +6,7 @@ objects lose rows inside a psycopg pipeline and cost more than the statement its
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -31,11 +32,14 @@ Script: TypeAlias = Sequence[Call]
 class Prepared:
     """Hold a statement as one dialect writes it, with the conversions of its parameters and results."""
 
-    __slots__ = ("_binds", "_results", "sql")
+    __slots__ = ("_binds", "_results", "name", "sql", "sql_bytes")
 
     def __init__(self, statement: Executable, dialect: Dialect) -> None:
         compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined] # Executable is a mixin of compilable elements
         self.sql = str(compiled)
+        self.sql_bytes = self.sql.encode()
+        # The same text has the same name in every process; another release's text has another name.
+        self.name = b"hansard_" + hashlib.blake2b(self.sql_bytes, digest_size=12).hexdigest().encode()
         defaults = compiled.params
         self._binds: list[tuple[str, Any, Callable[[Any], Any] | None]] = [
             (name, defaults.get(name), _bind_processor(compiled.binds[name].type, dialect))
