@@ -1,3 +1,6 @@
-"""Register the plugins. Fixtures stand in the plugins or beside the tests that use them."""
+"""Register our plugins. Fixtures stand in a plugin, or beside the tests that use them."""
 
-pytest_plugins = ["tests.plugins.generated", "tests.plugins.postgres", "tests.plugins.stores"]
+from pathlib import Path
+
+_PLUGINS = Path(__file__).with_name("plugins").glob("[!_]*.py")
+pytest_plugins = [f"tests.plugins.{plugin.stem}" for plugin in sorted(_PLUGINS)]
