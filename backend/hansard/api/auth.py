@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Final, Protocol
+from datetime import timedelta
+from typing import Final, NamedTuple, Protocol
 
 import jwt
 from fastapi import Request
 
 from hansard.api.errors import ApiError
 from hansard.errors import ConfigurationError, InvalidInput
-from hansard.models.limits import check_user_id
+from hansard.models.limits import check_user_id, storable
 from hansard.utils.clock import Clock, utc_now
 
 ALGORITHM: Final = "HS256"
 SECRET_BYTES: Final = 32
+_EMAIL_CODE_POINTS: Final = 320
 _MISSING = "You did not provide an API key. Send it as 'Authorization: Bearer YOUR_KEY'."
 _INVALID = "The API key is not valid."
 _EXPIRED = "The API key has expired."
 
 
+class Identity(NamedTuple):
+    """Say who asks; the e-mail is for the row of a user who writes for the first time."""
+
+    user_id: str
+    email: str | None = None
+
+
 class Verifier(Protocol):
     """Tell whose token it is."""
 
-    async def user_id(self, token: str) -> str:
-        """Return the user id of a valid token; raises `ApiError` 401 for any other."""
+    async def identity(self, token: str) -> Identity:
+        """Return who a valid token stands for; raises `ApiError` 401 for any other."""
 
 
 class SessionReader(Protocol):
     """Tell whose session a request belongs to when it carries no token."""
 
-    async def user_id(self, request: Request) -> str | None:
-        """Return the user id, or ``None`` when the request has no session that counts."""
+    async def identity(self, request: Request) -> Identity | None:
+        """Return who asks, or ``None`` when the request has no session that counts."""
 
 
 class Hs256Verifier:
@@ -44,8 +52,8 @@ class Hs256Verifier:
         self._secret = check_secret(secret)
         self._only_user = only_user
 
-    async def user_id(self, token: str) -> str:
-        """Return the ``sub`` of a token that is signed by us and has not expired."""
+    async def identity(self, token: str) -> Identity:
+        """Return the ``sub`` and ``email`` of a token that is signed by us and has not expired."""
         try:
             claims = jwt.decode(token, self._secret, algorithms=[ALGORITHM], options={"require": ["exp", "sub"]})
             user_id = check_user_id(claims["sub"])
@@ -55,7 +63,7 @@ class Hs256Verifier:
             raise unauthenticated(_INVALID) from None
         if self._only_user is not None and user_id != self._only_user:
             raise unauthenticated(_INVALID)
-        return user_id
+        return Identity(user_id, _email(claims.get("email")))
 
 
 class Authenticator:
@@ -68,23 +76,23 @@ class Authenticator:
         self._verifier = verifier
         self._sessions = sessions
 
-    async def user_id(self, request: Request) -> str:
+    async def identity(self, request: Request) -> Identity:
         """Return who asks; raises `ApiError` 401."""
         header = request.headers.get("authorization")
         if header is not None:
             scheme, _, token = header.partition(" ")
             if scheme.lower() != "bearer" or not token:
                 raise unauthenticated(_INVALID)
-            return await self._verifier.user_id(token.strip())
-        user_id = await self._sessions.user_id(request) if self._sessions else None
-        if user_id is None:
+            return await self._verifier.identity(token.strip())
+        identity = await self._sessions.identity(request) if self._sessions else None
+        if identity is None:
             raise unauthenticated(_MISSING)
-        return user_id
+        return identity
 
 
 def issue_token(secret: bytes, user_id: str, *, ttl: timedelta, clock: Clock = utc_now) -> str:
     """Return a token that `Hs256Verifier` accepts until ``ttl`` has passed."""
-    now: datetime = clock()
+    now = clock()
     claims = {"sub": check_user_id(user_id), "iat": now, "exp": now + ttl}
     return jwt.encode(claims, check_secret(secret), algorithm=ALGORITHM)
 
@@ -103,3 +111,7 @@ def unauthenticated(message: str) -> ApiError:
     """Return the error for a request whose sender nobody knows."""
     challenge = "Bearer" if message == _MISSING else 'Bearer error="invalid_token"'
     return ApiError(message, status=401, code="invalid_api_key", headers={"www-authenticate": challenge})
+
+
+def _email(claim: object) -> str | None:
+    return claim if isinstance(claim, str) and 0 < len(claim) <= _EMAIL_CODE_POINTS and storable(claim) else None

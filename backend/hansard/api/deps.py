@@ -9,7 +9,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 
-from hansard.api.auth import Authenticator
+from hansard.api.auth import Authenticator, Identity
 from hansard.api.bodies import read_body
 from hansard.models.limits import JsonObject
 from hansard.store.contract import Store, UserStore
@@ -38,20 +38,24 @@ def edge_of(request: Request) -> Edge:
     return cast("Edge", request.app.state.edge)
 
 
-async def _current_user(request: Request, _scheme: Annotated[object, Security(_bearer)]) -> str:
-    user_id = await edge_of(request).authenticator.user_id(request)
-    request.scope["hansard.user_id"] = user_id
-    return user_id
+async def _who_asks(request: Request, _scheme: Annotated[object, Security(_bearer)]) -> Identity:
+    identity = await edge_of(request).authenticator.identity(request)
+    request.scope["hansard.user_id"] = identity.user_id
+    return identity
 
 
-CurrentUser = Annotated[str, Depends(_current_user)]
+WhoAsks = Annotated[Identity, Depends(_who_asks)]
 
 
-async def _own_store(request: Request, user_id: CurrentUser) -> UserStore:
-    return edge_of(request).store.for_user(user_id)
+async def _current_user(identity: WhoAsks) -> str:
+    return identity.user_id
 
 
-async def _json_body(request: Request, _user_id: CurrentUser) -> JsonObject:
+async def _own_store(request: Request, identity: WhoAsks) -> UserStore:
+    return edge_of(request).store.for_user(identity.user_id, email=identity.email)
+
+
+async def _json_body(request: Request, _identity: WhoAsks) -> JsonObject:
     # After authentication: a stranger's body is not read.
     return await read_body(request, limit=edge_of(request).body_limit)
 
@@ -60,6 +64,7 @@ async def _cursors(request: Request) -> CursorSealer:
     return edge_of(request).cursors
 
 
+CurrentUser = Annotated[str, Depends(_current_user)]
 OwnStore = Annotated[UserStore, Depends(_own_store)]
 JsonBody = Annotated[JsonObject, Depends(_json_body)]
 Cursors = Annotated[CursorSealer, Depends(_cursors)]

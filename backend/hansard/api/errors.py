@@ -14,10 +14,13 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from hansard.api.answers import JsonAnswer
+from hansard.api.logs import describe
 from hansard.errors import (
     AlreadyExists,
     Conflict,
     ConversationLocked,
+    DatabaseError,
     DatabaseUnavailable,
     HansardError,
     IdempotencyConflict,
@@ -79,7 +82,7 @@ class Fault(NamedTuple):
     def response(self) -> Response:
         """Return the answer to send."""
         headers = {**self.headers, SHOULD_RETRY: "true" if self.retry else "false"}
-        return Response(write_json({"error": self.body}), self.status, headers, "application/json")
+        return JsonAnswer(write_json({"error": self.body}), self.status, headers)
 
 
 def fault_of(error: HansardError, *, path_params: Mapping[str, object] | None = None) -> Fault:
@@ -119,8 +122,9 @@ def install(app: FastAPI) -> None:
 
 
 def _not_found(error: NotFound, path_params: Mapping[str, object]) -> str:
-    # An identity that is text is what a client said; anything else is ours and is not shown.
-    sent = error.identity if isinstance(error.identity, str) else path_params.get(f"{error.noun}_id")
+    # An identity that is no text is the store's own way to name things and tells a client nothing.
+    spelled = error.identity if isinstance(error.identity, str) else None
+    sent = path_params.get(f"{error.noun}_id", spelled)
     noun = error.noun.capitalize()
     return f"{noun} not found." if sent is None else f"{noun} with id '{sent}' not found."
 
@@ -149,20 +153,30 @@ async def _on_hansard_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HansardError)
     fault = fault_of(error, path_params=request.path_params)
     if fault.status >= _SERVER_ERROR:
-        request.scope["hansard.error"] = error
+        # Told now: the framework forgets where an error came from once it is answered.
+        reason = {"reason": str(error)} if isinstance(error, DatabaseError) else {}
+        request.scope["hansard.error"] = {**describe(error), **reason}
     return fault.response()
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    words = {404: (f"Unknown URL: {request.method} {request.url.path}", "unknown_url"), 405: _not_allowed(request)}
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return Fault(404, f"Unknown URL: {request.method} {request.url.path}", "unknown_url").response()
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers = {"allow": _allowed(request) or headers.get("Allow", "")}
+        message = f"{request.method} is not allowed for {request.url.path}"
+        return Fault(405, message, "method_not_allowed", headers=headers).response()
     phrase = HTTPStatus(error.status_code).phrase
-    message, code = words.get(error.status_code, (phrase, phrase.lower().replace(" ", "_")))
-    return Fault(error.status_code, message, code, headers=error.headers or {}).response()
+    return Fault(error.status_code, phrase, phrase.lower().replace(" ", "_"), headers=headers).response()
 
 
-def _not_allowed(request: Request) -> tuple[str, str]:
-    return f"{request.method} is not allowed for {request.url.path}", "method_not_allowed"
+def _allowed(request: Request) -> str:
+    # The framework names the methods of one route; a path has several. The schema knows them all.
+    path = getattr(request.scope.get("route"), "path_format", None)
+    methods: Mapping[str, object] = request.app.openapi()["paths"].get(path, {})
+    return ", ".join(method.upper() for method in methods)
 
 
 async def _on_validation_error(_request: Request, error: Exception) -> Response:

@@ -1,0 +1,133 @@
+"""Wrap every request: an id, security headers, one log line, and an answer whatever happens inside.
+
+Plain ASGI, so that streams pass through as they come.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import MutableMapping
+from typing import Any, Final
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hansard.api.errors import ApiError, unexpected
+from hansard.api.logs import describe, fields
+
+_log = logging.getLogger("hansard.requests")
+
+_CLIENT_GONE: Final = 499
+_SERVER_ERROR: Final = 500
+_HEADERS: Final = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cross-origin-resource-policy": "same-origin",
+}
+_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+
+
+class RequestEnvelope:
+    """Give each request its id, headers and log line, and each unexpected error its answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = _Exchange(scope, send)
+        try:
+            await self._app(scope, receive, exchange.send)
+        except ClientDisconnect:
+            exchange.status = _CLIENT_GONE
+        except Exception as error:  # noqa: BLE001 - the last place that can answer
+            scope["hansard.error"] = describe(error)
+            await exchange.fail(receive)
+        finally:
+            exchange.log()
+
+
+class LoopbackOnly:
+    """Refuse what does not come from this machine under this machine's own name.
+
+    The name guards against DNS rebinding: a foreign page's host that resolves to 127.0.0.1 is still foreign.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http" and not (_is_local(scope.get("client")) and _names_us(scope)):
+            message = "This server answers on this machine only, under 127.0.0.1, localhost or [::1]."
+            refusal = ApiError(message, status=421, code="misdirected_request").fault.response()
+            await refusal(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+class _Exchange:
+    """Follow one answer: whether it began, its status, how long it took."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self.status: int | None = None
+        self._scope = scope
+        self._send = send
+        self._began = time.perf_counter()
+        # Always our own: a client's word would be echoed into the log.
+        self._request_id = scope["hansard.request_id"] = f"req_{secrets.token_hex(16)}"
+
+    async def send(self, message: Message) -> None:
+        """Pass a message on, the first with our headers."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["x-request-id"] = self._request_id
+            for name, value in _HEADERS.items():
+                headers.setdefault(name, value)
+        await self._send(message)
+
+    async def fail(self, receive: Receive) -> None:
+        """Answer an unexpected error; one that broke an answer already begun just ends the connection."""
+        if self.status is None:
+            await unexpected(self._request_id).response()(self._scope, receive, self.send)
+
+    def log(self) -> None:
+        """Write the line of this request: which operation, for whom, how it went."""
+        error = self._scope.get("hansard.error")
+        status = self.status or _CLIENT_GONE
+        values: MutableMapping[str, Any] = {
+            "request_id": self._request_id,
+            "user_id": self._scope.get("hansard.user_id"),
+            "method": self._scope["method"],
+            "route": getattr(self._scope.get("route"), "path_format", None),
+            "status": status,
+            "milliseconds": round((time.perf_counter() - self._began) * 1000, 1),
+            **(error or {}),
+        }
+        level = logging.ERROR if error is not None or status == _SERVER_ERROR else logging.INFO
+        _log.log(level, "request", extra=fields(**values))
+
+
+def _is_local(client: tuple[str, int] | None) -> bool:
+    return client is not None and client[0] in _LOOPBACK
+
+
+def _names_us(scope: Scope) -> bool:
+    hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+    port = scope["server"][1]
+    ours = {name for host in ("127.0.0.1", "localhost", "[::1]") for name in _spellings(host, port)}
+    return len(hosts) == 1 and hosts[0].lower() in ours
+
+
+def _spellings(host: str, port: int) -> tuple[str, ...]:
+    # A browser leaves out the port that goes without saying.
+    return (host, f"{host}:80") if port == 80 else (f"{host}:{port}",)  # noqa: PLR2004 - HTTP's own port
