@@ -1,0 +1,140 @@
+"""Put the service together: settings -> database -> store -> routes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.metadata import version
+from typing import Final
+
+from fastapi import FastAPI
+
+from hansard import web
+from hansard.api import conversations, errors, health, items, middleware, openapi, sessions, tasks
+from hansard.api.auth import Authenticator, Hs256Verifier, check_secret, issue_token
+from hansard.api.deps import Edge
+from hansard.api.intake import MOST_ITEMS
+from hansard.api.local_secret import LocalSecret
+from hansard.api.sign_in import LOCAL_USER, LocalSessions
+from hansard.config import Settings, load_settings
+from hansard.database import Database, migrations, open_database
+from hansard.database.urls import parse_url
+from hansard.errors import ConfigurationError, InvalidInput, SchemaOutdated
+from hansard.store.sql import SqlStore
+from hansard.utils.cursor import CursorSealer
+
+# What a body needs beside its items.
+_ENVELOPE_BYTES: Final = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Access:
+    """Hold how users prove who they are; ``sessions`` only where the one local user signs in by URL."""
+
+    key: bytes
+    cursor_key: bytes
+    sessions: LocalSessions | None = None
+
+    @property
+    def embedded(self) -> bool:
+        """Say whether this is the single-user mode, on this machine only."""
+        return self.sessions is not None
+
+    def authenticator(self) -> Authenticator:
+        """Return who checks requests."""
+        verifier = Hs256Verifier(self.key, only_user=LOCAL_USER if self.embedded else None)
+        return Authenticator(verifier, self.sessions)
+
+    def token(self, user_id: str, *, ttl: timedelta) -> str:
+        """Return an API key; raises `InvalidInput` for a user that this mode does not have."""
+        if self.embedded and user_id != LOCAL_USER:
+            raise InvalidInput(f"without JWT_SECRET_KEY there is one user only: {LOCAL_USER}", param="user")
+        return issue_token(self.key, user_id, ttl=ttl)
+
+
+def open_access(settings: Settings) -> Access:
+    """Decide the mode: tokens where there is a secret, else the embedded single user.
+
+    Raises `ConfigurationError` where neither can be. In embedded mode the secret is made when it is missing.
+    """
+    if settings.jwt_secret_key is not None:
+        key = check_secret(settings.jwt_secret_key.get_secret_value().encode())
+        return Access(key, cursor_key=key)
+    path = parse_url(settings.database_url.get_secret_value()).path
+    if path is None:
+        raise ConfigurationError(
+            "DATABASE_URL names a server, so there are users to tell apart: set JWT_SECRET_KEY to the secret that "
+            "their tokens are signed with (at least 32 bytes)"
+        )
+    secret = LocalSecret(path)
+    return Access(secret.derive("api key"), secret.derive("cursor"), LocalSessions(secret))
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Return the ASGI application; it opens the database when it starts and closes it when it stops."""
+    settings = settings or load_settings()
+    access = open_access(settings)
+    app = FastAPI(
+        title="Hansard",
+        summary="The OpenAI Conversations API, durable, verbatim, ordered and isolated.",
+        version=version("hansard"),
+        lifespan=_lifespan(settings, access),
+        # Both load scripts from another host.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    errors.install(app)
+    openapi.install(app)
+    for module in (conversations, items, tasks, health):
+        app.include_router(module.router)
+    if access.embedded:
+        app.state.sessions = access.sessions
+        app.include_router(sessions.router)
+        app.include_router(web.router)
+        app.add_middleware(middleware.LoopbackOnly)
+    # Added last, so it stands outermost and sees every answer.
+    app.add_middleware(middleware.RequestEnvelope)
+    return app
+
+
+def _lifespan(settings: Settings, access: Access) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        database = await open_database(settings.database_url.get_secret_value())
+        try:
+            app.state.edge = _edge(settings, access, database)
+            yield
+        finally:
+            await database.close()
+
+    return lifespan
+
+
+def _edge(settings: Settings, access: Access, database: Database) -> Edge:
+    return Edge(
+        store=SqlStore(database, provision_users=settings.provision_users, max_item_bytes=settings.max_item_bytes),
+        authenticator=access.authenticator(),
+        cursors=CursorSealer(access.cursor_key),
+        ready=_readiness(database, settings.database_url.get_secret_value()),
+        body_limit=MOST_ITEMS * settings.max_item_bytes + _ENVELOPE_BYTES,
+    )
+
+
+def _readiness(database: Database, url: str) -> Callable[[], Awaitable[None]]:
+    migrated = False
+
+    async def ready() -> None:
+        nonlocal migrated
+        await database.ping()
+        # Asked until it is so, and never again: a newer release may move the schema on while this one still serves.
+        if not migrated:
+            revision = await asyncio.to_thread(migrations.current, url)
+            if revision != migrations.head():
+                raise SchemaOutdated(f"the database is at revision {revision}, this release needs {migrations.head()}")
+            migrated = True
+
+    return ready

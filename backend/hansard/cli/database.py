@@ -1,0 +1,54 @@
+"""Move the database between revisions."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from hansard.config import load_settings
+from hansard.database import migrations
+from hansard.errors import SchemaOutdated
+
+app = typer.Typer(no_args_is_help=True, help="Move the database between revisions, or look where it stands.")
+
+
+@app.command()
+def upgrade(revision: Annotated[str, typer.Argument(help="How far to go.")] = "head") -> None:
+    """Apply the revisions that are missing; a database without any gets them all."""
+    url = load_settings().migration_url
+    migrations.upgrade(url, revision)
+    _print_place(url)
+
+
+@app.command()
+def downgrade(revision: Annotated[str, typer.Argument(help="How far to go back; `base` undoes everything.")]) -> None:
+    """Undo revisions, with the data they hold."""
+    url = load_settings().migration_url
+    migrations.downgrade(url, revision)
+    _print_place(url)
+
+
+@app.command()
+def current() -> None:
+    """Print the revision of the database, and the newest of this release."""
+    _print_place(load_settings().migration_url)
+
+
+@app.command()
+def check() -> None:
+    """Compare the database with what this release expects; fails when they differ."""
+    url = load_settings().migration_url
+    differences = migrations.check(url)
+    for difference in differences:
+        typer.echo(difference)
+    if migrations.current(url) != migrations.head():
+        raise SchemaOutdated("the database is not at the newest revision; run: hansard db upgrade")
+    if differences:
+        raise SchemaOutdated("the database differs from what this release expects")
+    typer.echo("The database is what this release expects.")
+
+
+def _print_place(url: str) -> None:
+    revision, newest = migrations.current(url), migrations.head()
+    typer.echo(f"{revision or 'no revision'} ({'newest' if revision == newest else f'newest: {newest}'})")

@@ -1,0 +1,53 @@
+"""Assemble the commands, and tell every expected error in one line."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from hansard.cli import database, keys, serve
+from hansard.errors import HansardError
+
+FAILED = 1
+
+
+class OneLineErrors(TyperGroup):
+    """Print what Hansard raises on purpose as one line; anything else is a bug and keeps its traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except HansardError as error:
+            typer.echo(f"hansard: {error}", err=True)
+            raise typer.Exit(FAILED) from None
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hansard {version('hansard')}")
+        raise typer.Exit
+
+
+# Pretty tracebacks print local variables, and those hold secrets and content.
+app = typer.Typer(cls=OneLineErrors, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(database.app, name="db")
+app.command("serve")(serve.serve)
+app.command("token")(keys.token)
+app.command("login-url")(keys.login_url)
+
+
+@app.callback()
+def hansard(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Keep AI conversations: durable, verbatim, ordered, isolated.
+
+    Settings come from the environment; see docs/reference/settings.md.
+    """

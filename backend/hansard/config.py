@@ -1,0 +1,81 @@
+"""Read the settings. Only the composition root and the command line do; everybody else is handed values."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from hansard.errors import ConfigurationError
+from hansard.models.limits import ITEM_BYTES
+
+
+class Settings(BaseSettings):
+    """Hold every setting; each comes from the environment variable of the same name, in capitals.
+
+    Names without a common meaning carry the prefix ``HANSARD_``. An empty variable counts as one that is not set.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="HANSARD_", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    database_url: SecretStr = Field(
+        SecretStr("sqlite:///hansard.db"),
+        validation_alias="DATABASE_URL",
+        description="Where everything is kept: `sqlite:///path/to/file.db` (relative to the working directory, "
+        "`sqlite:////` for an absolute path) or any PostgreSQL URL, such as the one a provider shows.",
+    )
+    database_url_direct: SecretStr | None = Field(
+        None,
+        validation_alias="DATABASE_URL_DIRECT",
+        description="The same database without a pooler in between, for migrations. Unset: `DATABASE_URL`.",
+    )
+    jwt_secret_key: SecretStr | None = Field(
+        None,
+        validation_alias="JWT_SECRET_KEY",
+        description="What tokens are signed with: at least 32 bytes, shared with whoever issues them. Unset: the "
+        "embedded single-user mode, on SQLite and on this machine only.",
+    )
+    jwt_algorithm: Literal["HS256"] = Field(
+        "HS256", validation_alias="JWT_ALGORITHM", description="How tokens are signed: `HS256`."
+    )
+    provision_users: bool = Field(
+        default=True,
+        description="Whether a user whom the database does not know is made on the first write. "
+        "Off: such a write is refused with 403.",
+    )
+    max_item_bytes: int = Field(
+        ITEM_BYTES,
+        ge=64 * 1024,
+        le=64 * 1024 * 1024,
+        description="The limit of one item, in bytes of its compact UTF-8 JSON. A request body may hold twenty such.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="The least that is logged; `INFO` writes one line for each request."
+    )
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _in_capitals(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @property
+    def migration_url(self) -> str:
+        """Return the URL that migrations use."""
+        return (self.database_url_direct or self.database_url).get_secret_value()
+
+
+def load_settings() -> Settings:
+    """Return the settings of this process; raises `ConfigurationError`, which repeats no value."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = [f"{environment_name(str(fault['loc'][0]))}: {fault['msg']}" for fault in error.errors()]
+        raise ConfigurationError("; ".join(problems)) from None
+
+
+def environment_name(field: str) -> str:
+    """Return the environment variable of a field."""
+    found = Settings.model_fields.get(field)
+    alias = found.validation_alias if found else field
+    return alias if isinstance(alias, str) else f"HANSARD_{field.upper()}"
