@@ -1,7 +1,7 @@
 """Check what callers hand in, once, with errors that name the field and the limit."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from hansard.errors import InvalidInput, TooLarge
@@ -101,6 +101,14 @@ def check_count(value: object, *, param: str, most: int, least: int = 1) -> int:
         message = f"{param} is {value}; it must be between {least} and {most}"
         code = "integer_above_max_value" if value > most else "integer_below_min_value"
         raise InvalidInput(message, param=param, code=code)
+    return value
+
+
+def check_choice(value: object, *, param: str, choices: Collection[str]) -> str:
+    """Return ``value`` when it is one of ``choices``."""
+    if not isinstance(value, str) or value not in choices:
+        message = f"{param} must be one of {', '.join(choices)}"
+        raise InvalidInput(message, param=param)
     return value
 
 

@@ -9,12 +9,23 @@ from uuid import UUID
 
 from hansard.database.statement import Row
 from hansard.database.violations import ConstraintViolation, Violated
-from hansard.errors import AlreadyExists
+from hansard.errors import AlreadyExists, InvalidInput
 from hansard.models import ConversationCreate, ConversationPlace, ConversationRead
-from hansard.models.limits import PAGE_ITEMS, check_count, check_metadata, check_title
+from hansard.models.conversation import TITLE_SOURCES
+from hansard.models.limits import (
+    EXTERNAL_ID_CODE_POINTS,
+    PAGE_ITEMS,
+    SOURCE_CODE_POINTS,
+    TITLE_CODE_POINTS,
+    check_choice,
+    check_count,
+    check_metadata,
+    check_text,
+    check_title,
+)
 from hansard.store.contract import KEEP, Keep, NewItem, Page, TitleSource
 from hansard.store.drafts import drafts_of
-from hansard.store.refusals import no_conversation, refuse_revision
+from hansard.store.refusals import no_conversation, refuse_revision, taken
 from hansard.store.scope import Scope, Step
 from hansard.store.statements import conversations as sql
 from hansard.store.writing import append_steps
@@ -39,13 +50,14 @@ class SqlConversations:
         try:
             results = await self.scope.write(steps)
         except ConstraintViolation as violation:
-            if violation.kind is Violated.UNIQUE and new.external_id is not None:
-                raise AlreadyExists(f"a conversation {new.external_id!r} of {new.source!r} exists already") from None
+            if violation.kind is Violated.UNIQUE:
+                raise taken(violation) from None
             raise
         return ConversationRead._make(results[-1][0])
 
     async def ensure(self, new: ConversationCreate) -> ConversationRead:  # noqa: D102
-        assert new.external_id is not None, "ensure needs an external_id"
+        if new.external_id is None:
+            raise InvalidInput("external_id must be given", param="external_id", code="missing_required_parameter")
         found = await self.find(source=new.source, external_id=new.external_id)
         if found is not None:
             return found
@@ -61,6 +73,8 @@ class SqlConversations:
         return _one(rows, conversation_id)
 
     async def find(self, *, source: str, external_id: str) -> ConversationRead | None:  # noqa: D102
+        check_text(source, param="source", longest=SOURCE_CODE_POINTS)
+        check_text(external_id, param="external_id", longest=EXTERNAL_ID_CODE_POINTS)
         [rows] = await self.scope.read([(sql.FIND, {"source": source, "external_id": external_id})])
         return ConversationRead._make(rows[0]) if rows else None
 
@@ -70,6 +84,8 @@ class SqlConversations:
         check_count(limit, param="limit", most=PAGE_ITEMS)
         values: dict[str, Any] = {"limit": limit + 1}
         if after is not None:
+            if after.last_message_at.tzinfo is None:
+                raise InvalidInput("after must carry a time with its time zone", param="after")
             values |= {"after_time": after.last_message_at, "after_id": after.id}
         [rows] = await self.scope.read([(sql.LIST[archived, after is not None], values)])
         return Page([ConversationRead._make(row) for row in rows[:limit]], has_more=len(rows) > limit)
@@ -107,9 +123,9 @@ class SqlConversations:
     async def suggest_title(self, conversation_id: UUID, title: str, *, source: TitleSource = "auto") -> bool:  # noqa: D102
         values = {
             "conversation_id": conversation_id,
-            "title": check_title(title),
+            "title": check_text(title, param="title", longest=TITLE_CODE_POINTS, shortest=1),
             "title_source": source,
-            "rank": sql.TITLE_RANK[source],
+            "rank": sql.TITLE_RANK[check_choice(source, param="source", choices=TITLE_SOURCES)],
         }
         [rows] = await self.scope.write([(sql.SUGGEST_TITLE, values)], idempotent=True)
         return bool(rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from hansard.errors import InvalidInput
 from hansard.models import MessageCreate
 from hansard.models.verbatim import ItemColumns, encode_item
 from hansard.store.contract import NewItem
@@ -27,4 +28,8 @@ def draft(item: NewItem, *, param: str, limit: int) -> Draft:
 
 def drafts_of(items: Sequence[NewItem], *, limit: int) -> list[Draft]:
     """Return the drafts of a batch; an error names the item by its place."""
-    return [draft(item, param=f"items[{at}]", limit=limit) for at, item in enumerate(items)]
+    drafts = [draft(item, param=f"items[{at}]", limit=limit) for at, item in enumerate(items)]
+    client_ids = [one.client_id for one in drafts if one.client_id is not None]
+    if len(set(client_ids)) < len(client_ids):
+        raise InvalidInput("a client_id may stand only once in a batch", param="items", code="duplicate_client_id")
+    return drafts

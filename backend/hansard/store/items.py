@@ -10,12 +10,12 @@ from uuid import UUID
 
 from hansard.database.statement import Row
 from hansard.database.violations import ConstraintViolation, Violated
-from hansard.errors import IdempotencyConflict, InvalidInput, NotFound
+from hansard.errors import IdempotencyConflict, NotFound, RevisionConflict
 from hansard.models import ConversationRead, MessageRead
-from hansard.models.limits import PAGE_ITEMS, check_count
+from hansard.models.limits import PAGE_ITEMS, check_choice, check_count
 from hansard.store.contract import ItemRef, NewItem, Order, Page, Removal
 from hansard.store.drafts import Draft, draft, drafts_of
-from hansard.store.refusals import no_conversation, refuse_revision
+from hansard.store.refusals import no_conversation, refuse_revision, taken
 from hansard.store.scope import Scope, Step
 from hansard.store.statements import conversations
 from hansard.store.statements import items as sql
@@ -35,12 +35,22 @@ class SqlItems:
         self, conversation_id: UUID, items: Sequence[NewItem], *, expected_revision: int | None = None
     ) -> list[MessageRead]:
         drafts = drafts_of(items, limit=self.scope.max_item_bytes)
-        keyed = _client_ids(drafts)
+        keyed = any(one.client_id is not None for one in drafts)
         try:
             return await self._append(conversation_id, drafts, expected_revision)
         except ConstraintViolation as violation:
-            if not keyed or violation.kind is not Violated.UNIQUE:
+            if violation.kind is not Violated.UNIQUE:
                 raise
+            if not keyed:
+                raise taken(violation) from None
+        except RevisionConflict as conflict:
+            # A batch that was stored moved the revision itself: sent again, it expects the one before.
+            if not keyed:
+                raise
+            try:
+                return await self._stored_already(conversation_id, drafts)
+            except IdempotencyConflict:
+                raise conflict from None
         return await self._stored_already(conversation_id, drafts)
 
     async def get(self, conversation_id: UUID, ref: ItemRef) -> MessageRead:  # noqa: D102
@@ -53,13 +63,14 @@ class SqlItems:
         self, conversation_id: UUID, *, limit: int = 20, after: ItemRef | None = None, order: Order = "asc"
     ) -> Page[MessageRead]:
         check_count(limit, param="limit", most=PAGE_ITEMS)
+        check_choice(order, param="order", choices=("asc", "desc"))
         here = {"conversation_id": conversation_id}
         steps: list[Step] = [(conversations.EXISTS, here)]
         if isinstance(after, bytes):
             named = here | {"public_id": after}
             steps += [(sql.PAGE_AFTER_PUBLIC[order], named | {"limit": limit + 1}), (sql.LOCATE, named)]
         else:
-            start = after if after is not None else (0 if order == "asc" else _END)
+            start = min(max(0, after), _END) if after is not None else (0 if order == "asc" else _END)
             steps += [(sql.PAGE[order], here | {"after": start, "limit": limit + 1})]
         there, rows, *located = await self.scope.read(steps)
         if not there:
@@ -85,7 +96,7 @@ class SqlItems:
         values = {f"new_{name}": value for name, value in columns._asdict().items()}
         async with self.scope.database.atomic(self.scope.user_id):
             await self._claim_revision(conversation_id, expected_revision)
-            here = {"conversation_id": conversation_id, "position": position}
+            here = {"conversation_id": conversation_id, "position": _possible(position)}
             [rows] = await self.scope.write([(sql.REPLACE, here | values)])
             if not rows:
                 raise _missing(position)
@@ -146,18 +157,16 @@ class SqlItems:
         return stored
 
 
-def _client_ids(drafts: Sequence[Draft]) -> set[str]:
-    given = [one.client_id for one in drafts if one.client_id is not None]
-    if len(set(given)) < len(given):
-        raise InvalidInput("a client_id may stand only once in a batch", param="items", code="duplicate_client_id")
-    return set(given)
-
-
 def _named(at: Any, public: Any, conversation_id: UUID, ref: ItemRef) -> Step:
     here: dict[str, Any] = {"conversation_id": conversation_id}
     if isinstance(ref, bytes):
         return public, here | {"public_id": ref}
-    return at, here | {"position": ref}
+    return at, here | {"position": _possible(ref)}
+
+
+def _possible(position: int) -> int:
+    # Beyond 64 bits the drivers raise errors of their own; nothing stands at 0 either.
+    return position if 0 <= position <= _END else 0
 
 
 def _read(conversation_id: UUID, row: Row) -> MessageRead:

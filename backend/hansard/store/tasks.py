@@ -15,6 +15,8 @@ from hansard.store.contract import KEEP, Keep, Page
 from hansard.store.scope import Scope
 from hansard.store.statements import tasks as sql
 
+_HIGHEST_ID = 2**31 - 1
+
 
 @dataclass(frozen=True, slots=True)
 class SqlTasks:
@@ -33,7 +35,7 @@ class SqlTasks:
         return TaskRead._make(rows[0])
 
     async def get(self, task_id: TaskId) -> TaskRead:  # noqa: D102
-        [rows] = await self.scope.read([(sql.GET, {"task_id": task_id})])
+        [rows] = await self.scope.read([(sql.GET, {"task_id": _possible(task_id)})])
         return _one(rows, task_id)
 
     async def list(  # noqa: D102
@@ -41,7 +43,8 @@ class SqlTasks:
     ) -> Page[TaskRead]:
         check_count(limit, param="limit", most=PAGE_ITEMS)
         statement = sql.LIST[after is not None, completed is not None]
-        [rows] = await self.scope.read([(statement, {"limit": limit + 1, "after": after, "completed": completed})])
+        start = min(max(0, after), _HIGHEST_ID) if isinstance(after, int) else after
+        [rows] = await self.scope.read([(statement, {"limit": limit + 1, "after": start, "completed": completed})])
         return Page([TaskRead._make(row) for row in rows[:limit]], has_more=len(rows) > limit)
 
     async def update(  # noqa: D102
@@ -53,7 +56,7 @@ class SqlTasks:
         completed: bool | Keep = KEEP,
     ) -> TaskRead:
         values: dict[str, Any] = {
-            "task_id": task_id,
+            "task_id": _possible(task_id),
             "now": self.scope.clock(),
             "set_title": title is not KEEP,
             "title": None if title is KEEP else check_task_title(title),
@@ -66,8 +69,13 @@ class SqlTasks:
         return _one(rows, task_id)
 
     async def delete(self, task_id: TaskId) -> bool:  # noqa: D102
-        [rows] = await self.scope.write([(sql.DELETE, {"task_id": task_id})])
+        [rows] = await self.scope.write([(sql.DELETE, {"task_id": _possible(task_id)})])
         return bool(rows)
+
+
+def _possible(task_id: TaskId) -> int:
+    # The column is an integer of 32 bits; what it cannot hold is no task, and no error of the driver's either.
+    return task_id if isinstance(task_id, int) and 0 <= task_id <= _HIGHEST_ID else 0
 
 
 def _one(rows: Sequence[Row], task_id: TaskId) -> TaskRead:
