@@ -1,0 +1,87 @@
+"""Fixtures that hand out real, migrated databases of every kind, and prove that tests give them back as they were.
+
+A module's tests share a database and an event loop (`pytest.mark.asyncio(loop_scope="module")`), because they never
+share a user: each one makes its own.
+"""
+
+import asyncio
+import shutil
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from hansard.database import Database, migrations, open_database
+from hansard.store.contract import UserStore
+from hansard.store.sql import SqlStore
+from tests.support.observers import Observer, PostgresObserver, SqliteObserver
+
+KINDS = ["sqlite", "postgresql"]
+TEMPLATE = "migrated"
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "migrated.db"
+    migrations.upgrade(f"sqlite:///{path}")
+    assert [left.name for left in path.parent.iterdir()] == [path.name]
+    return path
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a migrated database of this module, once for each kind."""
+    if request.param == "sqlite":
+        path = tmp_path_factory.mktemp("database") / "hansard.db"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+        return
+    server = request.getfixturevalue("pg_server")
+    server.make_template(TEMPLATE, migrations.upgrade)
+    url = server.clone(TEMPLATE)
+    yield url
+    assert server.connections(url) == 0
+    server.drop(url)
+
+
+@pytest.fixture(scope="module")
+def observer(database_url: str) -> Iterator[Observer]:
+    """A look at the database from outside."""
+    path = database_url.removeprefix("sqlite:///")
+    found: Observer = PostgresObserver(database_url) if path == database_url else SqliteObserver(Path(path))
+    yield found
+    found.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def database(database_url: str, observer: Observer) -> AsyncIterator[Database]:
+    """The module's database, open."""
+    opened = await open_database(database_url)
+    yield opened
+    await opened.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def store(database: Database, observer: Observer) -> AsyncIterator[SqlStore]:
+    """A store; afterwards no task is pending and no transaction open."""
+    before = asyncio.all_tasks()
+    yield SqlStore(database)
+    database.on_statement = None
+    left = asyncio.all_tasks() - before - {asyncio.current_task()}
+    assert not left
+    observer.assert_idle()
+
+
+@pytest.fixture
+def new_user(store: SqlStore) -> Callable[[], UserStore]:
+    """Make the store of somebody whom the database has never seen."""
+    return lambda: store.for_user(f"user-{uuid.uuid4()}")
+
+
+@pytest.fixture
+def user(new_user: Callable[[], UserStore]) -> UserStore:
+    """The store of somebody whom the database has never seen."""
+    return new_user()

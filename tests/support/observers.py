@@ -1,0 +1,92 @@
+"""Look at a database from outside, past everything of ours: what is really there, and who still holds what."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import psycopg
+
+BUSY = (
+    "SELECT pid, state, query FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid() "
+    "AND backend_type = 'client backend' AND state <> 'idle'"
+)
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+
+class Observer(Protocol):
+    """See one database from outside."""
+
+    def execute(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Run one statement (parameters as ``?``), commit, and return its rows."""
+
+    def assert_idle(self) -> None:
+        """Prove that nobody else holds a transaction open."""
+
+    def holding_writers(self) -> Any:
+        """Keep every writer waiting for as long as the block lasts."""
+
+    def close(self) -> None:
+        """Let go of the database."""
+
+
+class SqliteObserver:
+    """See a SQLite file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
+
+    def execute(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        return self._connection.execute(statement, values).fetchall()
+
+    def assert_idle(self) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")  # fails at once while there is another writer
+        self._connection.execute("ROLLBACK")
+        # An open reader would keep the log from being emptied.
+        busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        assert not busy, "somebody still reads in an open transaction"
+
+    @contextmanager
+    def holding_writers(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        finally:
+            self._connection.execute("ROLLBACK")
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class PostgresObserver:
+    """See a PostgreSQL database as its superuser, whom no row-level security binds."""
+
+    def __init__(self, url: str) -> None:
+        self._connection = psycopg.connect(url, autocommit=True)
+
+    def execute(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        cursor = self._connection.execute(statement.replace("?", "%s").encode(), values)
+        return cursor.fetchall() if cursor.description else []
+
+    def assert_idle(self) -> None:
+        assert self.execute(BUSY) == []
+
+    @contextmanager
+    def holding_writers(self) -> Iterator[None]:
+        with self._connection.transaction():
+            self._connection.execute("LOCK TABLE conversations IN SHARE MODE")
+            yield
+
+    def wait_for_writers(self, count: int = 1) -> None:
+        """Return when ``count`` writers wait for a lock."""
+        deadline = time.monotonic() + 30
+        while self.execute(WAITING) < [(count,)]:
+            assert time.monotonic() < deadline, "nobody came to wait"
+            time.sleep(0.005)
+
+    def close(self) -> None:
+        self._connection.close()
