@@ -1,0 +1,168 @@
+"""Write down what an agent says: number the events, name the items, keep what must be stored.
+
+The events become those of the Responses API, and the items what they add up to, also where the agent was
+interrupted in the middle of a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from itertools import count
+from typing import Any, NamedTuple
+
+from hansard.agents.protocol import Event
+from hansard.models.limits import JsonObject
+from hansard.services.history import interrupted_output
+from hansard.utils.ids import mint
+
+# Where the text of a delta belongs: the list of parts and the index within it that the event names, the field.
+_DELTAS: dict[str, tuple[str, str, str]] = {
+    "response.output_text.delta": ("content", "content_index", "text"),
+    "response.refusal.delta": ("content", "content_index", "refusal"),
+    "response.reasoning_text.delta": ("content", "content_index", "text"),
+    "response.reasoning_summary_text.delta": ("summary", "summary_index", "text"),
+    "response.function_call_arguments.delta": ("", "", "arguments"),
+    "response.mcp_call_arguments.delta": ("", "", "arguments"),
+    "response.custom_tool_call_input.delta": ("", "", "input"),
+    "response.code_interpreter_call_code.delta": ("", "", "code"),
+}
+_PARTS = {
+    "response.content_part.added": ("content", "content_index"),
+    "response.reasoning_summary_part.added": ("summary", "summary_index"),
+}
+# These types have another word for an end that was none.
+_CUT_OFF = {"image_generation_call": "failed", "web_search_call": "failed"}
+
+
+class OutputItem(NamedTuple):
+    """Hold an item to store: the 24 bytes of its id, and the item as the agent made it."""
+
+    public_id: bytes
+    item: JsonObject
+
+
+class Transcript:
+    """Be the record of one answer.
+
+    ``prefix_of`` says how the ids of an item type begin.
+    """
+
+    def __init__(self, *, prefix_of: Callable[[str], str]) -> None:
+        self._prefix_of = prefix_of
+        self._numbers = count()
+        self._items: dict[int, _Item] = {}
+
+    @property
+    def output(self) -> list[OutputItem]:
+        """Return the items so far, by output index; those not ended yet are incomplete."""
+        return [OutputItem(item.public_id, item.current()) for _, item in sorted(self._items.items())]
+
+    @property
+    def view(self) -> list[JsonObject]:
+        """Return the items so far as clients see them."""
+        return [_view(item.id, item.current()) for _, item in sorted(self._items.items())]
+
+    def take(self, event: Event) -> Event:
+        """Return the event as it is published.
+
+        Raises `ValueError` for an event that breaks the protocol of agents.
+        """
+        index = event.get("output_index")
+        published = dict(event) if index is None else self._about_item(event, index)
+        return self.number(published)
+
+    def number(self, event: Event) -> Event:
+        """Return the event with the next sequence number."""
+        return {**event, "sequence_number": next(self._numbers)}
+
+    def settle(self, own_tools: Collection[str]) -> Iterator[Event]:
+        """Yield the events that end an answer which was interrupted.
+
+        Open items end as incomplete, and calls of our own tools without an output get one, because nobody else
+        will answer them.
+        """
+        for index, item in sorted(self._items.items()):
+            if not item.ended:
+                yield self.take(_done(index, item.current()))
+        said = [item.current() for _, item in sorted(self._items.items())]
+        answered = {item["call_id"] for item in said if item["type"] == "function_call_output"}
+        for call in said:
+            if call["type"] != "function_call" or call["call_id"] in answered:
+                continue
+            if call["status"] == "incomplete" or call["name"] in own_tools:
+                index, output = len(self._items), interrupted_output(call["call_id"])
+                yield self.take({"type": "response.output_item.added", "output_index": index, "item": output})
+                yield self.take(_done(index, output))
+
+    def _about_item(self, event: Event, index: int) -> Event:
+        kind = event["type"]
+        if kind == "response.output_item.added":
+            item = self._open(index, event["item"])
+        else:
+            item = self._known(index)
+            item.take(event)
+        if "item" in event:
+            return {**event, "item": _view(item.id, event["item"])}
+        return {**event, "item_id": item.id}
+
+    def _open(self, index: int, item: JsonObject) -> _Item:
+        if index in self._items:
+            raise ValueError(f"output item {index} begins a second time")
+        public_id = mint()
+        opened = _Item(public_id, f"{self._prefix_of(item['type'])}_{public_id.hex()}", item)
+        self._items[index] = opened
+        return opened
+
+    def _known(self, index: int) -> _Item:
+        known = self._items.get(index)
+        if known is None or known.ended:
+            raise ValueError(f"output item {index} has no open beginning")
+        return known
+
+
+class _Item:
+    """Gather one item while it is being said."""
+
+    def __init__(self, public_id: bytes, id_: str, item: JsonObject) -> None:
+        self.public_id = public_id
+        self.id = id_
+        self.ended = False
+        self._item = item
+        self._parts: dict[tuple[str, int], JsonObject] = {}
+        # Pieces, joined only when asked for: adding each to the text before it would copy the text each time.
+        self._pieces: dict[tuple[str, int, str], list[str]] = {}
+
+    def take(self, event: Event) -> None:
+        """Note what an event says about the item."""
+        kind = event["type"]
+        if kind == "response.output_item.done":
+            self.ended, self._item = True, event["item"]
+            self._parts, self._pieces = {}, {}
+        elif kind in _PARTS:
+            parts, index = _PARTS[kind]
+            self._parts[parts, event[index]] = event["part"]
+        elif kind in _DELTAS:
+            parts, index, field = _DELTAS[kind]
+            self._pieces.setdefault((parts, event.get(index, 0), field), []).append(event["delta"])
+
+    def current(self) -> JsonObject:
+        """Return the item as far as it was said."""
+        if self.ended:
+            return self._item
+        item: JsonObject = {**self._item, "status": _CUT_OFF.get(self._item["type"], "incomplete")}
+        parts = {place: dict(part) for place, part in self._parts.items()}
+        for (list_name, index, field), pieces in self._pieces.items():
+            text = "".join(pieces)
+            holder: dict[str, Any] = parts.setdefault((list_name, index), {}) if list_name else item
+            holder[field] = holder.get(field, "") + text
+        for (list_name, _), part in sorted(parts.items(), key=lambda entry: entry[0]):
+            item[list_name] = [*item.get(list_name, ()), part]
+        return item
+
+
+def _done(index: int, item: JsonObject) -> Event:
+    return {"type": "response.output_item.done", "output_index": index, "item": item}
+
+
+def _view(id_: str, item: JsonObject) -> JsonObject:
+    return {"id": id_, **{key: value for key, value in item.items() if key != "id"}}
