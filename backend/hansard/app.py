@@ -13,16 +13,21 @@ from typing import Final
 from fastapi import FastAPI
 
 from hansard import web
-from hansard.api import conversations, errors, health, items, middleware, openapi, sessions, tasks
+from hansard.agents import offline
+from hansard.api import conversations, errors, health, items, middleware, openapi, responses, sessions, tasks
 from hansard.api.auth import Authenticator, Hs256Verifier, check_secret, issue_token
 from hansard.api.deps import Edge
 from hansard.api.intake import MOST_ITEMS
+from hansard.api.kinds import prefix_of
 from hansard.api.local_secret import LocalSecret
 from hansard.api.sign_in import LOCAL_USER, LocalSessions
 from hansard.config import Settings, load_settings
 from hansard.database import Database, migrations, open_database
 from hansard.database.urls import parse_url
 from hansard.errors import ConfigurationError, InvalidInput, SchemaOutdated
+from hansard.services.task_tools import task_tools
+from hansard.services.turns import Turns
+from hansard.store.contract import Store
 from hansard.store.sql import SqlStore
 from hansard.utils.cursor import CursorSealer
 
@@ -89,7 +94,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     errors.install(app)
     openapi.install(app)
-    for module in (conversations, items, tasks, health):
+    for module in (conversations, items, responses, tasks, health):
         app.include_router(module.router)
     if access.embedded:
         app.state.sessions = access.sessions
@@ -106,8 +111,11 @@ def _lifespan(settings: Settings, access: Access) -> Callable[[FastAPI], Abstrac
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = await open_database(settings.database_url.get_secret_value())
         try:
-            app.state.edge = _edge(settings, access, database)
+            edge = _edge(settings, access, database)
+            turns = _turns(edge.store)
+            app.state.edge, app.state.turns = edge, turns
             yield
+            await turns.aclose()
         finally:
             await database.close()
 
@@ -121,6 +129,16 @@ def _edge(settings: Settings, access: Access, database: Database) -> Edge:
         cursors=CursorSealer(access.cursor_key),
         ready=_readiness(database, settings.database_url.get_secret_value()),
         body_limit=MOST_ITEMS * settings.max_item_bytes + _ENVELOPE_BYTES,
+    )
+
+
+def _turns(store: Store) -> Turns:
+    return Turns(
+        store,
+        {offline.MODEL: offline.OfflineAssistant(pace=0)},
+        default_model=offline.MODEL,
+        prefix_of=prefix_of,
+        tools_for=lambda user: task_tools(user.tasks),
     )
 
 

@@ -13,7 +13,7 @@ from hansard.api.bodies import check_flag, missing, wrong_type
 from hansard.api.deps import CurrentUser, JsonBody, OwnStore
 from hansard.api.intake import check_items, settle_items
 from hansard.api.wire import read_conversation_id
-from hansard.errors import InvalidInput
+from hansard.errors import InvalidInput, NotFound
 from hansard.models.limits import JsonObject, check_metadata
 from hansard.models.verbatim import message_item
 from hansard.services.turns import TurnRequest, Turns
@@ -101,7 +101,12 @@ OurTurns = Annotated[Turns, Depends(_turns)]
 async def create_response(user_id: CurrentUser, store: OwnStore, turns: OurTurns, body: JsonBody) -> Response:
     """Store the input, let the model answer, store its output and return the response."""
     request = await _read_request(store, body)
-    return JsonAnswer(write_json(await turns.run(user_id, request)))
+    try:
+        answer = await turns.run(user_id, request)
+    except NotFound as error:
+        # The store knows it by its UUID; the client is told the id it sent.
+        raise NotFound(error.noun, _sent_id(body["conversation"])) from None
+    return JsonAnswer(write_json(answer))
 
 
 async def _read_request(store: UserStore, body: JsonObject) -> TurnRequest:
@@ -139,17 +144,14 @@ def _unsupported(name: str, message: str) -> InvalidInput:
 def _conversation(value: object) -> UUID | None:
     if value is None:
         return None
-    if isinstance(value, dict):
-        if "id" not in value:
-            raise missing("conversation.id")
-        return _read_id(value["id"], param="conversation.id")
-    return _read_id(value, param="conversation")
+    sent = _sent_id(value)
+    if not isinstance(sent, str):
+        raise wrong_type(sent, param="conversation", expected="a string or an object with a string 'id'")
+    return read_conversation_id(sent)
 
 
-def _read_id(value: object, *, param: str) -> UUID:
-    if not isinstance(value, str):
-        raise wrong_type(value, param=param, expected="a string")
-    return read_conversation_id(value)
+def _sent_id(conversation: object) -> object:
+    return conversation.get("id") if isinstance(conversation, dict) else conversation
 
 
 async def _input(store: UserStore, value: object, *, conversation_id: UUID | None) -> list[JsonObject]:

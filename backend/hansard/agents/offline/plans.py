@@ -168,8 +168,9 @@ def _do_each(deed: _Deed, numbers: list[int]) -> Plan:
 def _do_by_words(deed: _Deed, target: str) -> Plan:
     found = yield from _find(target, status=deed.among)
     if not found.tasks and deed.needless:
-        needless = yield from _find(target, status="all")
-        return deed.needless.format(wording.name(needless.tasks[0])) if needless.tasks else wording.not_found(target)
+        found = yield from _find(target, status="all")
+        if found.tasks:
+            return "\n".join(deed.needless.format(wording.name(task)) for task in found.tasks)
     if not found.tasks:
         return wording.not_found(target)
     if len(found.tasks) > 1:
