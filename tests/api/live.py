@@ -1,0 +1,94 @@
+"""A live server: real sockets, a real database, in a thread of the test process."""
+
+import contextlib
+import socket
+import threading
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+import httpx
+import openai
+import uvicorn
+
+from hansard.api.auth import issue_token
+from hansard.app import create_app
+from hansard.config import Settings
+
+SECRET = "a-secret-of-more-than-thirty-two-bytes-for-tests"
+TTL = timedelta(hours=1)
+
+
+def settings_for(database_url: str, *, secret: str | None = SECRET, max_item_bytes: int = 1024 * 1024) -> Settings:
+    """Settings as the environment would give them, whatever the environment of the tests holds."""
+    return Settings.model_validate(
+        {
+            "DATABASE_URL": database_url,
+            "DATABASE_URL_DIRECT": None,
+            "JWT_SECRET_KEY": secret,
+            "max_item_bytes": max_item_bytes,
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with a token, and the clients they would use."""
+
+    user_id: str
+    http: httpx.Client
+    sdk: openai.OpenAI
+
+    def async_sdk(self) -> openai.AsyncOpenAI:
+        return openai.AsyncOpenAI(
+            base_url=str(self.sdk.base_url), api_key=self.sdk.api_key, max_retries=0, _strict_response_validation=True
+        )
+
+    def append(self, conversation_id: str, *texts: str) -> list[str]:
+        items = [{"role": "user", "content": text} for text in texts]
+        answer = self.http.post(f"/v1/conversations/{conversation_id}/items", json={"items": items})
+        assert answer.status_code == 200, answer.text
+        return [item["id"] for item in answer.json()["data"]]
+
+
+class LiveServer:
+    """Where the server is, and the people who use it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._people = contextlib.ExitStack()
+
+    def newcomer(self, user_id: str | None = None) -> Person:
+        """Somebody the server has never seen."""
+        user_id = user_id or f"user-{uuid.uuid4()}"
+        key = issue_token(SECRET.encode(), user_id, ttl=TTL)
+        http = httpx.Client(base_url=self.url, headers={"authorization": f"Bearer {key}"}, timeout=30)
+        sdk = openai.OpenAI(
+            base_url=f"{self.url}/v1", api_key=key, max_retries=0, timeout=30, _strict_response_validation=True
+        )
+        return Person(user_id, self._people.enter_context(http), self._people.enter_context(sdk))
+
+    def close(self) -> None:
+        self._people.close()
+
+
+@contextlib.contextmanager
+def serving(settings: Settings) -> Iterator[LiveServer]:
+    """Serve until the block ends."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    server = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None, access_log=False))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    live = LiveServer(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    try:
+        # The socket listens already, so this waits until the application has started.
+        assert httpx.get(f"{live.url}/healthz", timeout=30).status_code == 200
+        yield live
+    finally:
+        live.close()
+        server.should_exit = True
+        thread.join()
+        listener.close()

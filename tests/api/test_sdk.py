@@ -1,0 +1,163 @@
+"""The official SDK works unmodified, with its strict validation of every answer switched on."""
+
+import json
+from typing import Any, get_args
+
+import openai
+import pytest
+from openai.types.conversations import ConversationItem
+
+from hansard.api.kinds import KINDS
+from tests.api.live import Person
+from tests.api.samples import ITEMS, sample
+
+SDK_KINDS = {get_args(item.model_fields["type"].annotation)[0] for item in get_args(get_args(ConversationItem)[0])}
+
+
+def texts(page: Any) -> list[str]:
+    return [item.content[0].text for item in page]
+
+
+def test_a_conversation_is_created_read_changed_and_deleted(ann: Person):
+    sdk = ann.sdk
+    created = sdk.conversations.create(metadata={"topic": "demo"}, items=[{"role": "user", "content": "Hello"}])
+    assert (created.object, created.metadata) == ("conversation", {"topic": "demo"})
+    assert sdk.conversations.retrieve(created.id) == created
+    updated = sdk.conversations.update(created.id, metadata={"topic": "other"})
+    assert (updated.id, updated.metadata) == (created.id, {"topic": "other"})
+    deleted = sdk.conversations.delete(created.id)
+    assert (deleted.id, deleted.object, deleted.deleted) == (created.id, "conversation.deleted", True)
+    with pytest.raises(openai.NotFoundError):
+        sdk.conversations.retrieve(created.id)
+    with pytest.raises(openai.NotFoundError):
+        sdk.conversations.items.list(created.id)
+
+
+def test_a_conversation_without_anything_has_empty_metadata(ann: Person):
+    assert ann.sdk.conversations.create().metadata == {}
+    assert ann.sdk.conversations.create(metadata=None, items=None).metadata == {}
+
+
+def test_items_are_appended_read_and_deleted(ann: Person):
+    sdk = ann.sdk
+    conversation = sdk.conversations.create()
+    appended = sdk.conversations.items.create(
+        conversation.id, items=[{"role": "user", "content": "one"}, {"role": "assistant", "content": "two"}]
+    )
+    first, second = appended.data
+    assert texts(appended.data) == ["one", "two"]
+    assert (appended.first_id, appended.last_id, appended.has_more) == (first.id, second.id, False)
+    assert first.id
+    assert first.id.startswith("msg_")
+    assert sdk.conversations.items.retrieve(first.id, conversation_id=conversation.id) == first
+    parent = sdk.conversations.items.delete(first.id, conversation_id=conversation.id)
+    assert parent.id == conversation.id
+    assert texts(sdk.conversations.items.list(conversation.id)) == ["two"]
+
+
+def test_the_list_is_newest_first_unless_asked(ann: Person):
+    sdk = ann.sdk
+    conversation = sdk.conversations.create()
+    ann.append(conversation.id, "one", "two", "three")
+    assert texts(sdk.conversations.items.list(conversation.id)) == ["three", "two", "one"]
+    assert texts(sdk.conversations.items.list(conversation.id, order="asc")) == ["one", "two", "three"]
+
+
+def test_an_empty_page_has_empty_ids(ann: Person):
+    page = ann.sdk.conversations.items.list(ann.sdk.conversations.create().id)
+    assert (page.data, page.has_more, page.last_id) == ([], False, "")
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_auto_pagination_walks_a_thousand_items(ann: Person, order: Any):
+    conversation = ann.sdk.conversations.create()
+    expected = [str(number) for number in range(1010)]
+    for start in range(0, 1010, 20):
+        ann.append(conversation.id, *expected[start : start + 20])
+    walked = texts(ann.sdk.conversations.items.list(conversation.id, order=order, limit=100))
+    assert walked == (expected if order == "asc" else expected[::-1])
+    assert texts(ann.sdk.conversations.items.list(conversation.id, order=order, limit=7))[:50] == walked[:50]
+
+
+async def test_the_async_client_does_the_same(ann: Person):
+    async with ann.async_sdk() as sdk:
+        conversation = await sdk.conversations.create(metadata={"a": "b"})
+        await sdk.conversations.items.create(
+            conversation.id, items=[{"role": "user", "content": str(n)} for n in range(12)]
+        )
+        walked = [item async for item in sdk.conversations.items.list(conversation.id, order="asc", limit=5)]
+        assert texts(walked) == [str(n) for n in range(12)]
+        item_id = walked[0].id
+        assert item_id
+        assert await sdk.conversations.items.retrieve(item_id, conversation_id=conversation.id) == walked[0]
+        assert (await sdk.conversations.items.delete(item_id, conversation_id=conversation.id)).id == conversation.id
+        assert (await sdk.conversations.update(conversation.id, metadata={})).metadata == {}
+        assert (await sdk.conversations.delete(conversation.id)).deleted
+
+
+def test_every_item_type_of_the_sdk_is_known_here():
+    assert set(KINDS) == SDK_KINDS == set(ITEMS)
+
+
+@pytest.mark.parametrize("kind", ITEMS)
+def test_every_item_type_comes_back_valid_and_as_sent(ann: Person, kind: str):
+    conversation = ann.sdk.conversations.create()
+    sent = sample(kind)
+    made = ann.sdk.conversations.items.create(conversation.id, items=[sent])  # type: ignore[list-item] # any type
+    [stored] = made.data
+    assert stored.id
+    assert stored.id.startswith(f"{KINDS[kind].prefix}_")
+    assert ann.sdk.conversations.items.retrieve(stored.id, conversation_id=conversation.id) == stored
+    raw = ann.http.get(f"/v1/conversations/{conversation.id}/items/{stored.id}").json()
+    kept = {key: value for key, value in raw.items() if key in sent}
+    if kind == "message":
+        assert raw.pop("id") == stored.id
+        assert json.dumps(raw) == json.dumps(
+            {
+                "type": "message",
+                "role": "user",
+                "status": "completed",
+                "content": [{"type": "input_text", "text": "Hello"}],
+            }
+        )
+    elif kind == "computer_call_output":
+        assert kept == sent
+    else:
+        assert json.dumps(kept) == json.dumps(sent)
+
+
+def test_include_is_accepted(ann: Person):
+    conversation = ann.sdk.conversations.create()
+    include: Any = ["message.output_text.logprobs", "reasoning.encrypted_content"]
+    made = ann.sdk.conversations.items.create(
+        conversation.id, items=[{"role": "user", "content": "Hello"}], include=include
+    )
+    assert made.data[0].id
+    assert texts(ann.sdk.conversations.items.list(conversation.id, include=include)) == ["Hello"]
+    ann.sdk.conversations.items.retrieve(made.data[0].id, conversation_id=conversation.id, include=include)
+    with pytest.raises(openai.BadRequestError, match="include"):
+        ann.sdk.conversations.items.list(conversation.id, include=["nothing"])  # type: ignore[list-item] # on purpose
+
+
+def test_the_sdk_pages_through_our_list_of_conversations(ann: Person):
+    from openai.pagination import SyncConversationCursorPage
+    from openai.types.conversations import Conversation
+
+    made = [ann.sdk.conversations.create().id for _ in range(5)]
+    pages = SyncConversationCursorPage[Conversation]
+    page = ann.sdk.get_api_list("/conversations", model=Conversation, page=pages, options={"params": {"limit": 2}})
+    assert [conversation.id for conversation in page] == made[::-1]
+
+
+def test_an_error_reaches_the_sdk_whole(ann: Person):
+    with pytest.raises(openai.BadRequestError) as caught:
+        ann.sdk.conversations.create(metadata={"key": "x" * 513})
+    assert (caught.value.param, caught.value.code) == ("metadata.key", "string_above_max_length")
+    assert "512" in str(caught.value)
+    assert caught.value.request_id
+    assert caught.value.request_id.startswith("req_")
+
+
+def test_a_wrong_key_is_an_authentication_error(ann: Person):
+    with pytest.raises(openai.AuthenticationError):
+        ann.sdk.with_options(api_key="sk-wrong").conversations.create()
