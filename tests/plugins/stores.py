@@ -9,6 +9,7 @@ import shutil
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from types import CoroutineType
 
 import pytest
 import pytest_asyncio
@@ -66,13 +67,27 @@ async def database(database_url: str, observer: Observer) -> AsyncIterator[Datab
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def store(database: Database, observer: Observer) -> AsyncIterator[SqlStore]:
-    """A store; afterwards no task is pending and no transaction open."""
-    before = asyncio.all_tasks()
+    """A store; afterwards no task is pending, no transaction open and no connection taken."""
     yield SqlStore(database)
     database.on_statement = None
-    left = asyncio.all_tasks() - before - {asyncio.current_task()}
-    assert not left
+    assert [task for task in asyncio.all_tasks() - {asyncio.current_task()} if _is_ours(task)] == []
     observer.assert_idle()
+    await _assert_all_returned(database)
+
+
+def _is_ours(task: asyncio.Task[object]) -> bool:
+    # A connection pool keeps tasks of its own for as long as it is open.
+    coroutine = task.get_coro()
+    return isinstance(coroutine, CoroutineType) and "hansard" in coroutine.cr_code.co_filename
+
+
+async def _assert_all_returned(database: Database) -> None:
+    pool = getattr(database._backend, "_pool", None)
+    deadline = asyncio.get_running_loop().time() + 10
+    while pool is not None and (stats := pool.get_stats())["pool_available"] != stats["pool_size"]:
+        # A connection that was asked for in a burst may still be on its way.
+        assert asyncio.get_running_loop().time() < deadline, stats
+        await asyncio.sleep(0.01)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,8 +26,11 @@ class Observer(Protocol):
     def assert_idle(self) -> None:
         """Prove that nobody else holds a transaction open."""
 
-    def holding_writers(self) -> Any:
+    def holding_writers(self) -> AbstractContextManager[None]:
         """Keep every writer waiting for as long as the block lasts."""
+
+    def wait_for_writers(self) -> None:
+        """Return when a writer waits, as far as the database can tell."""
 
     def close(self) -> None:
         """Let go of the database."""
@@ -58,6 +61,10 @@ class SqliteObserver:
         finally:
             self._connection.execute("ROLLBACK")
 
+    def wait_for_writers(self) -> None:
+        # SQLite knows nothing of those who wait for it: they ask again and again.
+        pass
+
     def close(self) -> None:
         self._connection.close()
 
@@ -81,10 +88,9 @@ class PostgresObserver:
             self._connection.execute("LOCK TABLE conversations IN SHARE MODE")
             yield
 
-    def wait_for_writers(self, count: int = 1) -> None:
-        """Return when ``count`` writers wait for a lock."""
+    def wait_for_writers(self) -> None:
         deadline = time.monotonic() + 30
-        while self.execute(WAITING) < [(count,)]:
+        while self.execute(WAITING) == [(0,)]:
             assert time.monotonic() < deadline, "nobody came to wait"
             time.sleep(0.005)
 

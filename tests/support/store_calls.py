@@ -1,0 +1,138 @@
+"""List every call of the contract once, for tests that must try them all.
+
+Adding a method to the contract without a call here fails `test_every_method_is_called`.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterator
+from typing import NamedTuple
+from uuid import UUID
+
+from hansard.models.conversation import ConversationCreate
+from hansard.models.message import MessageCreate
+from hansard.models.task_models import TaskCreate, TaskId
+from hansard.store.contract import Conversations, Items, Tasks, UserStore
+from hansard.utils.ids import mint
+from tests.support.store_steps import numbered, says
+
+TITLE = "Taken over"
+
+
+class Things(NamedTuple):
+    """Hold the names of what a user has."""
+
+    conversation_id: UUID
+    public_id: bytes
+    external_id: str
+    revision: int
+    task_id: TaskId
+
+
+class StoreCall(NamedTuple):
+    """Hold one call of the contract; ``writes`` when it may change something."""
+
+    method: str
+    label: str
+    call: Callable[[UserStore, Things], Awaitable[object]]
+    writes: bool
+
+
+async def prepare(user: UserStore) -> Things:
+    """Give a user one of everything: a conversation of four items, found by every kind of id, and a task."""
+    external_id = f"thread-{mint().hex()}"
+    public_id = mint()
+    announced = MessageCreate(numbered(1)[0], client_id="known", public_id=public_id)
+    new = ConversationCreate(source="agents", external_id=external_id)
+    made = await user.conversations.create(new, items=[announced, *numbered(3, first=2)])
+    task = await user.tasks.create(TaskCreate("Buy milk"))
+    return Things(made.id, public_id, external_id, made.revision, task.id)
+
+
+def _read(method: str, call: Callable[[UserStore, Things], Awaitable[object]], label: str = "") -> StoreCall:
+    return StoreCall(method, f"{method} {label}".strip(), call, writes=False)
+
+
+def _write(method: str, call: Callable[[UserStore, Things], Awaitable[object]], label: str = "") -> StoreCall:
+    return StoreCall(method, f"{method} {label}".strip(), call, writes=True)
+
+
+# What names something of `Things`: for somebody else, and for whoever deleted it, all of it is missing.
+NAMING_CALLS = [
+    _read("conversations.get", lambda user, it: user.conversations.get(it.conversation_id)),
+    _read("conversations.find", lambda user, it: user.conversations.find(source="agents", external_id=it.external_id)),
+    _write("conversations.update", lambda user, it: user.conversations.update(it.conversation_id, title=TITLE)),
+    _write(
+        "conversations.update",
+        lambda user, it: user.conversations.update(it.conversation_id, title=TITLE, expected_revision=it.revision),
+        "at a revision",
+    ),
+    _write("conversations.rename", lambda user, it: user.conversations.rename(it.conversation_id, TITLE)),
+    _write("conversations.archive", lambda user, it: user.conversations.archive(it.conversation_id)),
+    _write("conversations.suggest_title", lambda user, it: user.conversations.suggest_title(it.conversation_id, TITLE)),
+    _write("items.append", lambda user, it: user.items.append(it.conversation_id, says("Hi"))),
+    _write(
+        "items.append",
+        lambda user, it: user.items.append(it.conversation_id, says("Hi"), expected_revision=it.revision),
+        "at a revision",
+    ),
+    _write(
+        "items.append",
+        lambda user, it: user.items.append(it.conversation_id, [MessageCreate(says("Hi")[0], client_id="new")]),
+        "with a client id",
+    ),
+    _read("items.append", lambda user, it: user.items.append(it.conversation_id, []), "nothing"),
+    _read(
+        "items.append",
+        lambda user, it: user.items.append(
+            it.conversation_id, [MessageCreate(numbered(1)[0], client_id="known", public_id=it.public_id)]
+        ),
+        "what is stored",
+    ),
+    _read("items.get", lambda user, it: user.items.get(it.conversation_id, 2)),
+    _read("items.get", lambda user, it: user.items.get(it.conversation_id, it.public_id), "by public id"),
+    _read("items.list", lambda user, it: user.items.list(it.conversation_id)),
+    _read(
+        "items.list", lambda user, it: user.items.list(it.conversation_id, order="desc", after=3), "after a position"
+    ),
+    _read("items.list", lambda user, it: user.items.list(it.conversation_id, after=it.public_id), "after a public id"),
+    _read("items.last", lambda user, it: user.items.last(it.conversation_id, 2)),
+    _write(
+        "items.replace",
+        lambda user, it: user.items.replace(it.conversation_id, 2, says("Hi")[0], expected_revision=it.revision),
+    ),
+    _write("items.delete", lambda user, it: user.items.delete(it.conversation_id, 2)),
+    _write("items.delete", lambda user, it: user.items.delete(it.conversation_id, it.public_id), "by public id"),
+    _read("tasks.get", lambda user, it: user.tasks.get(it.task_id)),
+    _write("tasks.update", lambda user, it: user.tasks.update(it.task_id, title=TITLE, completed=True)),
+    # The two that take everything away come last.
+    _write("tasks.delete", lambda user, it: user.tasks.delete(it.task_id)),
+    _write("conversations.delete", lambda user, it: user.conversations.delete(it.conversation_id)),
+]
+
+# What names nothing: everybody has their own.
+FREE_CALLS = [
+    _write("conversations.create", lambda user, _: user.conversations.create(items=says("Hi"))),
+    _write(
+        "conversations.create",
+        lambda user, _: user.conversations.create(ConversationCreate(source="agents", external_id="another thread")),
+        "with an external id",
+    ),
+    _write(
+        "conversations.ensure",
+        lambda user, it: user.conversations.ensure(ConversationCreate(source="graphs", external_id=it.external_id)),
+    ),
+    _read("conversations.list", lambda user, _: user.conversations.list()),
+    _write("tasks.create", lambda user, _: user.tasks.create(TaskCreate("Buy bread"))),
+    _read("tasks.list", lambda user, _: user.tasks.list()),
+]
+
+CALLS = NAMING_CALLS + FREE_CALLS
+WRITES = [call for call in CALLS if call.writes]
+
+
+def methods_of_the_contract() -> Iterator[str]:
+    """Yield the name of every method that does something for a user."""
+    for noun, protocol in (("conversations", Conversations), ("items", Items), ("tasks", Tasks)):
+        for name, method in vars(protocol).items():
+            if inspect.iscoroutinefunction(method) and not name.startswith("_"):
+                yield f"{noun}.{name}"
