@@ -1,16 +1,20 @@
 """A live server: real sockets, a real database, in a thread of the test process."""
 
 import contextlib
+import logging
+import queue
 import socket
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from logging.handlers import QueueHandler
 
 import httpx
 import openai
 import uvicorn
+from fastapi import FastAPI
 
 from hansard.api.auth import issue_token
 from hansard.app import create_app
@@ -74,12 +78,29 @@ class LiveServer:
 
 
 @contextlib.contextmanager
-def serving(settings: Settings) -> Iterator[LiveServer]:
-    """Serve until the block ends."""
+def request_log() -> Iterator[queue.Queue[logging.LogRecord]]:
+    """Collect what is logged; a request's line is written after its answer, so take it with a timeout."""
+    records: queue.Queue[logging.LogRecord] = queue.Queue()
+    logger, handler = logging.getLogger("hansard"), QueueHandler(records)
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield records
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def serving(settings: Settings, *, prepare: Callable[[FastAPI], None] = lambda _: None) -> Iterator[LiveServer]:
+    """Serve until the block ends; `prepare` may add routes that misbehave."""
+    app = create_app(settings)
+    prepare(app)
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     listener.listen()
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None, access_log=False))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     live = LiveServer(f"http://127.0.0.1:{listener.getsockname()[1]}")

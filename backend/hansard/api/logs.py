@@ -8,11 +8,12 @@ import traceback
 from datetime import datetime, timezone
 from typing import Any, Final
 
-_FIELDS: Final = "hansard"
+# What every record has, and what the server adds for terminals; anything else was handed over as `extra`.
+_OWN: Final = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "color_message"})
 
 
 class JsonFormatter(logging.Formatter):
-    """Format a record as JSON.
+    """Format a record as JSON, with the values of logging's ``extra`` beside the message.
 
     An exception is told by its type and place alone: its text may quote what a user wrote.
     """
@@ -24,16 +25,11 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            **getattr(record, _FIELDS, {}),
+            **{name: value for name, value in vars(record).items() if name not in _OWN},
         }
         if record.exc_info and record.exc_info[1] is not None:
             line.update(describe(record.exc_info[1]))
         return json.dumps(line, default=str)
-
-
-def fields(**values: Any) -> dict[str, dict[str, Any]]:
-    """Return logging's ``extra`` for values that `JsonFormatter` writes beside the message."""
-    return {_FIELDS: values}
 
 
 def describe(error: BaseException) -> dict[str, str]:

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hansard.api.errors import ApiError, unexpected
-from hansard.api.logs import describe, fields
+from hansard.api.logs import describe
 
 _log = logging.getLogger("hansard.requests")
 
@@ -114,7 +114,7 @@ class _Exchange:
             **(error or {}),
         }
         level = logging.ERROR if error is not None or status == _SERVER_ERROR else logging.INFO
-        _log.log(level, "request", extra=fields(**values))
+        _log.log(level, "request", extra=values)
 
 
 def _is_local(client: tuple[str, int] | None) -> bool:

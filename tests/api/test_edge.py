@@ -1,0 +1,241 @@
+"""Whatever arrives, the answer has the envelope, an id and safe headers, and the log holds no content."""
+
+import gzip
+import json
+import logging
+import socket
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from fastapi import FastAPI, Request
+from fastapi.responses import StreamingResponse
+
+from hansard.api.logs import JsonFormatter
+from hansard.errors import ConversationLocked, OutcomeUnknown, UnknownUser
+from tests.api.live import LiveServer, Person, request_log, serving, settings_for
+
+LIMIT = 20 * 1024 * 1024 + 64 * 1024
+CONTENT = "what-nobody-may-read"
+JSON = {"content-type": "application/json"}
+
+
+@pytest.fixture
+def dan(sqlite_server: LiveServer) -> Person:
+    return sqlite_server.newcomer()
+
+
+def assert_error(answer: httpx.Response, status: int, code: str | None, *, retry: bool = False) -> None:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["x-request-id"].startswith("req_")
+    assert answer.headers["x-should-retry"] == ("true" if retry else "false")
+    error = answer.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert error["message"]
+    assert error["code"] == code
+
+
+def test_every_answer_has_an_id_of_its_own_and_safe_headers(dan: Person):
+    sent = {"x-request-id": "mine"}
+    answers = [dan.http.get(path, headers=sent) for path in ("/healthz", "/v1/conversations", "/nowhere")]
+    assert len({answer.headers["x-request-id"] for answer in answers}) == 3
+    for answer in answers:
+        assert answer.headers["x-request-id"] != "mine"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["cache-control"] == "no-store"
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert not any(name.startswith("access-control") for name in answer.headers)
+
+
+@pytest.mark.parametrize("path", ["/", "/v1", "/v1/conversations/", "/docs", "/v1/nothing/%00", "/%F0%9F"])
+def test_an_unknown_path_is_404_in_the_envelope(dan: Person, path: str):
+    assert_error(dan.http.get(path), 404, "unknown_url")
+
+
+@pytest.mark.parametrize(
+    "method, path, allowed",
+    [
+        ("PUT", "/v1/conversations", {"GET", "POST"}),
+        ("PATCH", "/v1/conversations/conv_1", {"GET", "POST", "DELETE"}),
+        ("DELETE", "/v1/conversations/conv_1/items", {"GET", "POST"}),
+        ("OPTIONS", "/v1/conversations", {"GET", "POST"}),
+        ("POST", "/healthz", {"GET"}),
+    ],
+)
+def test_a_wrong_method_is_405_with_what_is_allowed(dan: Person, method: str, path: str, allowed: set[str]):
+    answer = dan.http.request(method, path)
+    assert_error(answer, 405, "method_not_allowed")
+    assert set(answer.headers["allow"].split(", ")) == allowed
+
+
+@pytest.mark.parametrize(
+    "body, code",
+    [
+        (b"{", "invalid_json"),
+        (b"\xff{}", "invalid_json"),
+        (b"\xef\xbb\xbf{}", "invalid_json"),
+        (b'{"metadata":{"a":"1","a":"2"}}', "invalid_json"),
+        (b'{"items":[{"type":"x","n":NaN}]}', "invalid_json"),
+        (b'{"items":[{"type":"x","n":1e999}]}', "invalid_json"),
+        (b'{"items":[{"type":"x","n":' + b"9" * 5000 + b"}]}", "invalid_json"),
+        (b'{"items":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "invalid_json"),
+        (b'{"items":[{"type":"x","n":' + b"[" * 200 + b"]" * 200 + b"}]}", "nested_too_deeply"),
+        (b"[]", "invalid_type"),
+        (b"null", "invalid_type"),
+        (b'"text"', "invalid_type"),
+    ],
+)
+def test_a_body_that_cannot_be_kept_exactly_is_refused(dan: Person, body: bytes, code: str):
+    assert_error(dan.http.post("/v1/conversations", content=body, headers=JSON), 400, code)
+    assert dan.http.get("/v1/conversations").json()["data"] == []
+
+
+def test_a_body_that_is_no_json_is_415(dan: Person):
+    for media_type in ("application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x"):
+        answer = dan.http.post("/v1/conversations", content=b"{}", headers={"content-type": media_type})
+        assert_error(answer, 415, "unsupported_media_type")
+    headers = JSON | {"content-encoding": "gzip"}
+    assert_error(
+        dan.http.post("/v1/conversations", content=gzip.compress(b"{}"), headers=headers), 415, "unsupported_encoding"
+    )
+    for media_type in ("application/json; charset=utf-8", "APPLICATION/JSON", "application/vnd.x+json"):
+        answer = dan.http.post("/v1/conversations", content=b"{}", headers={"content-type": media_type})
+        assert answer.status_code == 200
+
+
+def test_a_body_beyond_the_limit_is_413_before_it_is_parsed(dan: Person):
+    sent = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal sent
+        while sent < 3 * LIMIT:
+            sent += 1024 * 1024
+            yield b"[" * 1024 * 1024
+
+    declared = dan.http.post("/v1/conversations", content=b"[" * (LIMIT + 1), headers=JSON)
+    assert_error(declared, 413, "request_too_large")
+    assert str(LIMIT) in declared.json()["error"]["message"]
+    streamed = dan.http.post("/v1/conversations", content=endless(), headers=JSON)
+    assert_error(streamed, 413, "request_too_large")
+    assert sent < 3 * LIMIT
+
+
+def test_a_body_at_the_limit_is_read(dan: Person):
+    body = b'{"metadata":{}' + b" " * (LIMIT - 15) + b"}"
+    assert len(body) == LIMIT
+    assert dan.http.post("/v1/conversations", content=body, headers=JSON).status_code == 200
+
+
+def test_a_stranger_is_refused_before_the_body_is_read(sqlite_server: LiveServer):
+    host, port = sqlite_server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        head = f"POST /v1/conversations HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 1000000\r\n\r\n"
+        connection.sendall(head.encode())
+        assert connection.recv(1000).startswith(b"HTTP/1.1 401")
+
+
+def misbehave(app: FastAPI) -> None:
+    @app.get("/bug/{error}")
+    async def bug(error: str) -> None:
+        raise {
+            "unexpected": ZeroDivisionError(CONTENT),
+            "unknown": OutcomeUnknown(CONTENT),
+            "user": UnknownUser("this user is not known"),
+            "locked": ConversationLocked(CONTENT),
+        }[error]
+
+    @app.get("/broken-stream")
+    async def broken_stream() -> StreamingResponse:
+        async def parts():
+            yield b"begun"
+            raise ZeroDivisionError(CONTENT)
+
+        return StreamingResponse(parts(), media_type="text/plain")
+
+    @app.post("/reads")
+    async def reads(request: Request) -> None:
+        await request.body()
+
+
+@pytest.fixture(scope="module")
+def buggy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A server without a schema and with routes that fail."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('buggy') / 'empty.db'}"
+    with serving(settings_for(url), prepare=misbehave) as live:
+        yield live
+
+
+def test_errors_of_the_inside_tell_only_whether_to_retry(buggy: LiveServer):
+    cases = [("unexpected", 500, "internal_error"), ("unknown", 503, "outcome_unknown"), ("user", 403, "unknown_user")]
+    for name, status, code in cases:
+        answer = httpx.get(f"{buggy.url}/bug/{name}")
+        assert_error(answer, status, code)
+        assert CONTENT not in answer.text
+
+
+def test_a_locked_conversation_has_the_apis_own_words(buggy: LiveServer):
+    answer = httpx.get(f"{buggy.url}/bug/locked")
+    assert_error(answer, 400, "conversation_locked")
+    assert answer.json()["error"]["param"] == "conversation"
+
+
+def test_an_unexpected_error_is_found_in_the_log_by_its_id_and_without_its_text(buggy: LiveServer):
+    with request_log() as records:
+        answer = httpx.get(f"{buggy.url}/bug/unexpected")
+        line = JsonFormatter().format(records.get(timeout=10))
+    logged = json.loads(line)
+    assert logged["request_id"] == answer.headers["x-request-id"]
+    assert (logged["level"], logged["status"], logged["error"]) == ("error", 500, "ZeroDivisionError")
+    assert "test_edge.py" in logged["where"]
+    assert CONTENT not in line
+
+
+def test_a_stream_that_breaks_is_cut_and_not_ended(buggy: LiveServer):
+    with pytest.raises(httpx.RemoteProtocolError):
+        httpx.get(f"{buggy.url}/broken-stream")
+    assert httpx.get(f"{buggy.url}/healthz").status_code == 200
+
+
+def test_a_client_that_leaves_while_sending_is_no_error(buggy: LiveServer):
+    host, port = buggy.url.removeprefix("http://").split(":")
+    with request_log() as records:
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            connection.sendall(f"POST /reads HTTP/1.1\r\nHost: {host}\r\nContent-Length: 10\r\n\r\nabc".encode())
+        record = records.get(timeout=10)
+    assert (record.levelno, record.__dict__["status"]) == (logging.INFO, 499)
+
+
+def test_a_database_without_its_schema_is_alive_but_not_ready(buggy: LiveServer):
+    assert httpx.get(f"{buggy.url}/healthz").json() == {"status": "ok"}
+    assert_error(httpx.get(f"{buggy.url}/readyz"), 503, "schema_outdated")
+
+
+def test_a_database_that_cannot_be_reached_is_worth_a_retry():
+    with serving(settings_for("postgresql://nobody@127.0.0.1:1/nothing?connect_timeout=1")) as live:
+        assert httpx.get(f"{live.url}/healthz").status_code == 200
+        assert_error(httpx.get(f"{live.url}/readyz", timeout=60), 503, "database_unavailable", retry=True)
+        answer = live.newcomer().http.get("/v1/conversations", timeout=60)
+        assert_error(answer, 503, "database_unavailable", retry=True)
+        assert answer.headers["retry-after"] == "1"
+
+
+def test_a_served_database_is_ready(server: LiveServer):
+    assert httpx.get(f"{server.url}/readyz").json() == {"status": "ready"}
+
+
+def test_the_log_names_the_operation_and_the_user_but_no_content(dan: Person):
+    with request_log() as records:
+        made = dan.http.post(f"/v1/conversations?{CONTENT}=1", json={"metadata": {CONTENT: CONTENT}, "title": CONTENT})
+        path = f"/v1/conversations/{made.json()['id']}"
+        dan.http.get(path)
+        lines = [JsonFormatter().format(records.get(timeout=10)) for _ in range(2)]
+    first, second = (json.loads(line) for line in lines)
+    assert first["request_id"] == made.headers["x-request-id"]
+    assert (first["user_id"], first["method"], first["status"]) == (dan.user_id, "POST", 200)
+    assert (first["route"], second["route"]) == ("/v1/conversations", "/v1/conversations/{conversation_id}")
+    assert first["milliseconds"] >= 0
+    for line in lines:
+        assert CONTENT not in line
+        assert dan.sdk.api_key not in line
