@@ -105,7 +105,7 @@ async def create_response(user_id: CurrentUser, store: OwnStore, turns: OurTurns
         answer = await turns.run(user_id, request)
     except NotFound as error:
         # The store knows it by its UUID; the client is told the id it sent.
-        raise NotFound(error.noun, _sent_id(body["conversation"])) from None
+        raise NotFound(error.noun, _sent_id(body.get("conversation"))) from None
     return JsonAnswer(write_json(answer))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from enum import IntEnum
@@ -96,7 +97,7 @@ class _Wanted:
     def __init__(self, words: str) -> None:
         self._exact = words
         self._folded = _fold(words)
-        self._words = self._folded.split()
+        self._words = Counter(self._folded.split())
 
     def fit(self, task: TaskRead) -> _Fit:
         """Say how well the words name this task."""
@@ -109,7 +110,7 @@ class _Wanted:
             return _Fit.NONE
         if self._folded in title:
             return _Fit.PART
-        return _Fit.WORDS if set(title.split()).issuperset(self._words) else _Fit.NONE
+        return _Fit.WORDS if self._words <= Counter(title.split()) else _Fit.NONE
 
 
 def _fold(text: str) -> str:
