@@ -14,6 +14,7 @@ from types import CoroutineType
 import pytest
 import pytest_asyncio
 
+import hansard
 from hansard.database import Database, migrations, open_database
 from hansard.store.contract import UserStore
 from hansard.store.sql import SqlStore
@@ -21,6 +22,7 @@ from tests.support.observers import Observer, PostgresObserver, SqliteObserver
 
 KINDS = ["sqlite", "postgresql"]
 TEMPLATE = "migrated"
+PACKAGE = str(Path(hansard.__file__).parent)
 
 
 @pytest.fixture(scope="session")
@@ -78,7 +80,7 @@ async def store(database: Database, observer: Observer) -> AsyncIterator[SqlStor
 def _is_ours(task: asyncio.Task[object]) -> bool:
     # A connection pool keeps tasks of its own for as long as it is open.
     coroutine = task.get_coro()
-    return isinstance(coroutine, CoroutineType) and "hansard" in coroutine.cr_code.co_filename
+    return isinstance(coroutine, CoroutineType) and coroutine.cr_code.co_filename.startswith(PACKAGE)
 
 
 async def _assert_all_returned(database: Database) -> None:
