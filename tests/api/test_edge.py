@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 
 from hansard.api.logs import JsonFormatter
+from hansard.database.dialects import postgres
 from hansard.errors import ConversationLocked, OutcomeUnknown, UnknownUser
 from tests.api.live import LiveServer, Person, request_log, serving, settings_for
 
@@ -212,7 +213,8 @@ def test_a_database_without_its_schema_is_alive_but_not_ready(buggy: LiveServer)
     assert_error(httpx.get(f"{buggy.url}/readyz"), 503, "schema_outdated")
 
 
-def test_a_database_that_cannot_be_reached_is_worth_a_retry():
+def test_a_database_that_cannot_be_reached_is_worth_a_retry(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(postgres, "CONNECT_SECONDS", 1.0)
     with serving(settings_for("postgresql://nobody@127.0.0.1:1/nothing?connect_timeout=1")) as live:
         assert httpx.get(f"{live.url}/healthz").status_code == 200
         assert_error(httpx.get(f"{live.url}/readyz", timeout=60), 503, "database_unavailable", retry=True)

@@ -22,7 +22,8 @@ class OneLineErrors(TyperGroup):
         try:
             return super().invoke(ctx)
         except HansardError as error:
-            typer.echo(f"hansard: {error}", err=True)
+            # A driver's part of the message may span lines.
+            typer.echo(f"hansard: {' '.join(str(error).split())}", err=True)
             raise typer.Exit(FAILED) from None
 
 
