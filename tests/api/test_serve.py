@@ -1,0 +1,135 @@
+"""`hansard serve` starts a real process, survives being killed, and gives no secret to a captured output."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import openai
+import pytest
+
+from hansard.config import Settings, environment_name
+
+HANSARD = str(Path(sys.executable).with_name("hansard"))
+SECRET = "a-secret-of-more-than-thirty-two-bytes-for-tests"
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """The environment of the tests with these settings and no others."""
+    ours = {environment_name(field) for field in Settings.model_fields}
+    return {name: value for name, value in os.environ.items() if name not in ours} | settings
+
+
+@dataclass
+class Process:
+    """A running server: its address, and all it printed before it answered."""
+
+    popen: subprocess.Popen[str]
+    url: str
+    greeting: str
+
+
+@contextmanager
+def serve(folder: Path, *arguments: str, **settings: str) -> Iterator[Process]:
+    """Run `hansard serve` on a free port; it is killed with -9 unless it has ended."""
+    # Its log goes to a file: a pipe that nobody reads would stop the server one day.
+    with (folder / "log").open("a") as log:
+        popen = subprocess.Popen(
+            [HANSARD, "serve", "--port", "0", *arguments],
+            cwd=folder,
+            env=environment(**settings),
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+    assert popen.stdout is not None
+    try:
+        first = popen.stdout.readline()
+        url = first.split()[-1]
+        greeting = first if "JWT_SECRET_KEY" in settings else first + "".join(popen.stdout.readline() for _ in "12")
+        assert httpx.get(f"{url}/readyz", timeout=60).status_code == 200
+        yield Process(popen, url, greeting)
+    finally:
+        popen.kill()
+        popen.wait()
+        popen.stdout.close()
+
+
+def command(folder: Path, *arguments: str) -> str:
+    return subprocess.check_output([HANSARD, *arguments], cwd=folder, env=environment(), text=True).strip()
+
+
+def test_what_was_acknowledged_survives_kill_9(tmp_path: Path):
+    with serve(tmp_path) as process:
+        key = command(tmp_path, "token")
+        with openai.OpenAI(base_url=f"{process.url}/v1", api_key=key, max_retries=0) as sdk:
+            made = sdk.conversations.create(items=[{"role": "user", "content": "Buy milk"}])
+            for number in range(30):
+                sdk.conversations.items.create(made.id, items=[{"role": "user", "content": f"{number} 😀\x00"}])
+            before = httpx.get(f"{process.url}/v1/conversations/{made.id}/items?limit=100", headers=bearer(key)).content
+        process.popen.send_signal(signal.SIGKILL)
+        assert process.popen.wait() == -signal.SIGKILL
+    with serve(tmp_path) as process:
+        after = httpx.get(f"{process.url}/v1/conversations/{made.id}/items?limit=100", headers=bearer(key)).content
+        assert after == before
+        assert len(json.loads(after)["data"]) == 31
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {key}"}
+
+
+def test_the_printed_url_signs_in_once_and_the_key_is_not_printed(tmp_path: Path):
+    with serve(tmp_path) as process:
+        key = command(tmp_path, "token")
+        assert re.search(r"^Hansard listens on http://127\.0\.0\.1:\d+$", process.greeting, re.MULTILINE)
+        found = re.search(r"(http://\S+)/#code=(\S+)$", process.greeting, re.MULTILINE)
+        assert found is not None
+        assert found[1] == process.url
+        statuses = [httpx.post(f"{process.url}/auth/session", json={"code": found[2]}).status_code for _ in "12"]
+        assert statuses == [200, 401]
+        another = command(tmp_path, "login-url", "--port", process.url.rpartition(":")[2])
+        address, _, code = another.partition("/#code=")
+        assert httpx.post(f"{address}/auth/session", json={"code": code}).status_code == 200
+        log = (tmp_path / "log").read_text()
+    for secret in (key, (tmp_path / "hansard.db.secret").read_text()):
+        assert secret not in process.greeting
+        assert secret not in log
+    assert found[2] not in log
+    assert code not in log
+
+
+def test_the_log_is_json_and_the_server_does_not_name_itself(tmp_path: Path):
+    with serve(tmp_path) as process:
+        answer = httpx.get(f"{process.url}/v1/conversations?secret=1")
+        assert "server" not in answer.headers
+        process.popen.send_signal(signal.SIGTERM)
+        process.popen.wait()
+        lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert answer.headers["x-request-id"] in {line.get("request_id") for line in lines}
+    assert "secret=1" not in (tmp_path / "log").read_text()
+
+
+def test_a_server_database_is_upgraded_only_when_told(tmp_path: Path, request: pytest.FixtureRequest):
+    server = request.getfixturevalue("pg_server")
+    url = server.clone()
+    settings = {"DATABASE_URL": url, "JWT_SECRET_KEY": SECRET}
+    refused = subprocess.run(
+        [HANSARD, "serve"], cwd=tmp_path, env=environment(**settings), capture_output=True, text=True, check=False
+    )
+    assert refused.returncode == 1
+    assert "run: hansard db upgrade" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    with serve(tmp_path, "--migrate", **settings) as process:
+        assert "login" not in process.greeting
+        assert httpx.get(f"{process.url}/v1/conversations").status_code == 401
+    with serve(tmp_path, **settings):
+        pass
+    server.drop(url)
