@@ -2,17 +2,21 @@
 
 from hansard.models.base import metadata
 from hansard.models.conversation import Conversation, ConversationCreate, ConversationPlace, ConversationRead
+from hansard.models.idempotency import Answer, IdempotencyKey, RequestKey
 from hansard.models.message import Message, MessageCreate, MessageRead
 from hansard.models.task_models import Task, TaskCreate, TaskRead, User
 
 __all__ = [
+    "Answer",
     "Conversation",
     "ConversationCreate",
     "ConversationPlace",
     "ConversationRead",
+    "IdempotencyKey",
     "Message",
     "MessageCreate",
     "MessageRead",
+    "RequestKey",
     "Task",
     "TaskCreate",
     "TaskRead",

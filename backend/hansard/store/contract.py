@@ -15,13 +15,14 @@ What holds for all methods:
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import Enum
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
 from hansard.models.conversation import ConversationCreate, ConversationPlace, ConversationRead
+from hansard.models.idempotency import Answer, RequestKey
 from hansard.models.message import MessageCreate, MessageRead
 from hansard.models.task_models import TaskCreate, TaskId, TaskRead
 
@@ -185,6 +186,22 @@ class Tasks(Protocol):
         """Delete a task; say whether it was there."""
 
 
+class Keys(Protocol):
+    """Keep what one user's idempotency keys stand for, for 24 hours."""
+
+    async def once(self, key: RequestKey, work: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Do the work and keep its answer, or give the answer of the call that did it before.
+
+        ``work`` runs inside `UserStore.atomic`: what it writes and its answer are committed together. When it
+        raises, nothing is kept, so the next call does the work. It may run a second time, after a commit that
+        was in doubt proved undone; a repeated call never raises `OutcomeUnknown`.
+
+        Of calls at the same time with one key one works and the others wait for its answer; who waits too
+        long gets `DatabaseUnavailable`. Raises `IdempotencyConflict` for a key that stands for another request.
+        A kept answer outlives what was made: deleting that leaves it.
+        """
+
+
 class UserStore(Protocol):
     """Keep everything of one user."""
 
@@ -203,6 +220,10 @@ class UserStore(Protocol):
     @property
     def tasks(self) -> Tasks:
         """Return the user's tasks."""
+
+    @property
+    def keys(self) -> Keys:
+        """Return what the user's idempotency keys stand for."""
 
     def atomic(self) -> AbstractAsyncContextManager[None]:
         """Make what is called inside one transaction: committed when the block ends, undone when it raises.

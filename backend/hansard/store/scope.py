@@ -18,7 +18,7 @@ from hansard.utils.clock import Clock, utc_now
 
 Step: TypeAlias = tuple[Executable, Mapping[str, Any]]
 
-_USER_FOREIGN_KEYS = {None, "fk_conversations_user", "task_user_id_fkey"}
+_USER_FOREIGN_KEYS = {None, "fk_conversations_user", "fk_idempotency_keys_user", "task_user_id_fkey"}
 
 
 @dataclass(frozen=True, slots=True)

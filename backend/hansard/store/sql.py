@@ -9,6 +9,7 @@ from hansard.database import Database
 from hansard.models.limits import ITEM_BYTES, check_user_id
 from hansard.store.conversations import SqlConversations
 from hansard.store.items import SqlItems
+from hansard.store.keys import SqlKeys
 from hansard.store.scope import Scope
 from hansard.store.tasks import SqlTasks
 
@@ -54,6 +55,11 @@ class SqlUserStore:
     def tasks(self) -> SqlTasks:
         """Return the user's tasks."""
         return SqlTasks(self.scope)
+
+    @property
+    def keys(self) -> SqlKeys:
+        """Return what the user's idempotency keys stand for."""
+        return SqlKeys(self.scope)
 
     def atomic(self) -> AbstractAsyncContextManager[None]:
         """Make what is called inside one transaction."""
