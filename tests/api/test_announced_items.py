@@ -1,0 +1,56 @@
+"""Items that a turn made have ids that were announced before they were stored; they work like all others."""
+
+import pytest
+
+from tests.api.live import Person
+
+
+@pytest.fixture
+def turn(ann: Person) -> tuple[str, list[str]]:
+    """A conversation in which the assistant added a task, and the ids it announced."""
+    conversation = ann.sdk.conversations.create()
+    response = ann.sdk.responses.create(conversation=conversation.id, input="add buy milk", model="offline")
+    announced = [item.id for item in response.output]
+    assert len(announced) > 1
+    assert None not in announced
+    return conversation.id, [item_id for item_id in announced if item_id]
+
+
+def test_they_are_listed_and_found_by_the_announced_id(ann: Person, turn: tuple[str, list[str]]):
+    conversation_id, announced = turn
+    listed = [item.id for item in ann.sdk.conversations.items.list(conversation_id, order="asc")]
+    assert listed[-len(announced) :] == announced
+    for item_id in announced:
+        found = ann.sdk.conversations.items.retrieve(item_id, conversation_id=conversation_id)
+        assert found.id == item_id
+
+
+def test_a_walk_goes_on_after_one(ann: Person, turn: tuple[str, list[str]]):
+    conversation_id, announced = turn
+    page = ann.sdk.conversations.items.list(conversation_id, order="asc", after=announced[0])
+    assert [item.id for item in page] == announced[1:]
+    ann.sdk.conversations.items.delete(announced[0], conversation_id=conversation_id)
+    answer = ann.http.get(f"/v1/conversations/{conversation_id}/items", params={"after": announced[0]})
+    assert answer.status_code == 404
+    assert answer.json()["error"]["message"] == f"Item with id '{announced[0]}' not found."
+
+
+def test_the_place_of_one_is_not_its_id(ann: Person, turn: tuple[str, list[str]]):
+    conversation_id, announced = turn
+    prefix = announced[-1].partition("_")[0]
+    place = conversation_id.removeprefix("conv_")[:32] + f"{1 + len(announced):016x}"
+    assert ann.http.get(f"/v1/conversations/{conversation_id}/items/{prefix}_{place}").status_code == 404
+
+
+def test_one_cannot_be_sent_into_its_own_conversation_again(ann: Person, turn: tuple[str, list[str]]):
+    conversation_id, announced = turn
+    body = {"items": [{"type": "item_reference", "id": announced[-1]}]}
+    answer = ann.http.post(f"/v1/conversations/{conversation_id}/items", json=body)
+    assert (answer.status_code, answer.json()["error"]["message"]) == (400, "Item already in conversation")
+
+
+def test_one_is_nobody_elses(ann: Person, bob: Person, turn: tuple[str, list[str]]):
+    conversation_id, announced = turn
+    mine = bob.sdk.conversations.create().id
+    for home in (conversation_id, mine):
+        assert bob.http.get(f"/v1/conversations/{home}/items/{announced[0]}").status_code == 404
