@@ -5,6 +5,7 @@ from hansard.models.conversation import Conversation, ConversationCreate, Conver
 from hansard.models.idempotency import Answer, IdempotencyKey, RequestKey
 from hansard.models.message import Message, MessageCreate, MessageRead
 from hansard.models.task_models import Task, TaskCreate, TaskRead, User
+from hansard.models.turn import EventBatch, Turn, TurnCreate, TurnEnd, TurnEvents, TurnRead
 
 __all__ = [
     "Answer",
@@ -12,6 +13,7 @@ __all__ = [
     "ConversationCreate",
     "ConversationPlace",
     "ConversationRead",
+    "EventBatch",
     "IdempotencyKey",
     "Message",
     "MessageCreate",
@@ -20,6 +22,11 @@ __all__ = [
     "Task",
     "TaskCreate",
     "TaskRead",
+    "Turn",
+    "TurnCreate",
+    "TurnEnd",
+    "TurnEvents",
+    "TurnRead",
     "User",
     "metadata",
 ]

@@ -17,6 +17,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 from uuid import UUID
@@ -25,6 +26,7 @@ from hansard.models.conversation import ConversationCreate, ConversationPlace, C
 from hansard.models.idempotency import Answer, RequestKey
 from hansard.models.message import MessageCreate, MessageRead
 from hansard.models.task_models import TaskCreate, TaskId, TaskRead
+from hansard.models.turn import EventBatch, TurnCreate, TurnEnd, TurnRead
 
 T = TypeVar("T")
 Order: TypeAlias = Literal["asc", "desc"]
@@ -43,7 +45,8 @@ class Keep(Enum):
 KEEP = Keep.KEEP
 
 
-class Page(NamedTuple, Generic[T]):
+@dataclass(frozen=True)
+class Page(Generic[T]):
     """Hold one page; ``has_more`` says whether anything follows its last element."""
 
     data: list[T]
@@ -202,6 +205,96 @@ class Keys(Protocol):
         """
 
 
+class Begun(NamedTuple):
+    """Hold a turn that has begun, and its input as stored."""
+
+    turn: TurnRead
+    items: list[MessageRead]
+
+
+class Turns(Protocol):
+    """Keep one user's turns: who answers, what was streamed, how it ended.
+
+    Whoever begins a turn holds its lease by a token that only they know. A lease that is not renewed runs out, by
+    the database's clock; then anybody may take the turn over, and the former holder's writes find nothing to write:
+    they return ``None`` and change nothing.
+    """
+
+    async def begin(
+        self,
+        conversation: UUID | ConversationCreate,
+        new: TurnCreate,
+        items: Sequence[NewItem],
+        *,
+        after: TurnRead | None = None,
+    ) -> Begun:
+        """Store the user's items and the turn, together with the conversation if it is new.
+
+        ``after`` is the turn this one continues. Raises `ConversationLocked` while another turn of the
+        conversation is in progress, also one whose lease ran out; `Conflict` when a newer turn than ``after`` has
+        begun; and what `Items.append` raises.
+        """
+
+    async def renew(self, turn_id: UUID, lease_token: UUID, *, lease_seconds: float) -> LeaseState | None:
+        """Keep the lease for ``lease_seconds`` from now; ``None`` when it is lost."""
+
+    async def record(
+        self, turn_id: UUID, lease_token: UUID, batch: EventBatch, *, lease_seconds: float
+    ) -> LeaseState | None:
+        """Store events and keep the lease; ``None`` when it is lost and nothing was stored."""
+
+    async def end(
+        self,
+        turn: TurnRead,
+        lease_token: UUID,
+        end: TurnEnd,
+        items: Sequence[NewItem],
+        *,
+        batch: EventBatch | None = None,
+    ) -> TurnRead | None:
+        """Store the output, the last events and how the turn ended; ``None`` when the lease is lost."""
+
+    async def take_over(self, turn_id: UUID, new_token: UUID, *, lease_seconds: float) -> TurnRead | None:
+        """Take a turn whose lease ran out; ``None`` when it did not, or ended, or somebody else took it."""
+
+    async def request_cancel(self, turn_id: UUID) -> TurnRead:
+        """Ask the turn's holder to stop, if it is in progress; raises `NotFound`."""
+
+    async def get(self, turn_id: UUID) -> TurnRead:
+        """Return a turn; raises `NotFound`."""
+
+    async def find_active(self, conversation_id: UUID) -> TurnRead | None:
+        """Return the turn in progress, or ``None``."""
+
+    async def find_newest(self, conversation_id: UUID) -> TurnRead | None:
+        """Return the turn that began last, or ``None``."""
+
+    async def events(
+        self, turn_id: UUID, *, after: int = -1, limit: int = 1000
+    ) -> tuple[TurnRead, builtins.list[EventBatch]]:
+        """Return the turn, and up to ``limit`` batches with events after number ``after``; raises `NotFound`.
+
+        Both are of one snapshot. A batch may begin before ``after``. Batches go some time after they were made.
+        """
+
+    async def input_items(
+        self, turn_id: UUID, *, limit: int = 20, after: ItemRef | None = None, order: Order = "asc"
+    ) -> Page[MessageRead]:
+        """Return a page of the items the turn began with; raises `NotFound`."""
+
+    async def output_items(self, turn: TurnRead) -> builtins.list[MessageRead]:
+        """Return the items the turn ended with, in order."""
+
+    async def delete(self, turn_id: UUID) -> bool:
+        """Delete the turn and its events, not its items; say whether it was there."""
+
+
+class LeaseState(NamedTuple):
+    """Say what the holder of a lease must know."""
+
+    cancel_requested: bool
+
+
 class UserStore(Protocol):
     """Keep everything of one user."""
 
@@ -220,6 +313,10 @@ class UserStore(Protocol):
     @property
     def tasks(self) -> Tasks:
         """Return the user's tasks."""
+
+    @property
+    def turns(self) -> Turns:
+        """Return the user's turns."""
 
     @property
     def keys(self) -> Keys:

@@ -43,7 +43,7 @@ class SqlConversations:
         new = new or ConversationCreate()
         conversation_id = new_uuid()
         drafts = drafts_of(items, limit=self.scope.max_item_bytes)
-        steps: list[Step] = [(sql.INSERT, _values(conversation_id, new))]
+        steps: list[Step] = [(sql.INSERT, insert_values(conversation_id, new))]
         if drafts:
             steps += append_steps(conversation_id, drafts, arrays=self.scope.database.arrays)
         steps.append((sql.GET, {"conversation_id": conversation_id}))
@@ -135,7 +135,8 @@ class SqlConversations:
         return bool(rows)
 
 
-def _values(conversation_id: UUID, new: ConversationCreate) -> dict[str, Any]:
+def insert_values(conversation_id: UUID, new: ConversationCreate) -> dict[str, Any]:
+    """Return the values of the statement that makes a conversation."""
     return {
         "conversation_id": conversation_id,
         "source": new.source,

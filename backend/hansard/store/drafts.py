@@ -26,10 +26,10 @@ def draft(item: NewItem, *, param: str, limit: int) -> Draft:
     return Draft(encode_item(item, param=param, limit=limit), None, None)
 
 
-def drafts_of(items: Sequence[NewItem], *, limit: int) -> list[Draft]:
+def drafts_of(items: Sequence[NewItem], *, limit: int, param: str = "items") -> list[Draft]:
     """Return the drafts of a batch; an error names the item by its place."""
-    drafts = [draft(item, param=f"items[{at}]", limit=limit) for at, item in enumerate(items)]
+    drafts = [draft(item, param=f"{param}[{at}]", limit=limit) for at, item in enumerate(items)]
     client_ids = [one.client_id for one in drafts if one.client_id is not None]
     if len(set(client_ids)) < len(client_ids):
-        raise InvalidInput("a client_id may stand only once in a batch", param="items", code="duplicate_client_id")
+        raise InvalidInput("a client_id may stand only once in a batch", param=param, code="duplicate_client_id")
     return drafts

@@ -57,7 +57,7 @@ class SqlItems:
         [rows] = await self.scope.read([_named(sql.GET_AT, sql.GET_PUBLIC, conversation_id, ref)])
         if not rows:
             raise _missing(ref)
-        return _read(conversation_id, rows[0])
+        return read_row(conversation_id, rows[0])
 
     async def list(  # noqa: D102
         self, conversation_id: UUID, *, limit: int = 20, after: ItemRef | None = None, order: Order = "asc"
@@ -78,7 +78,7 @@ class SqlItems:
         if located and not located[0]:
             assert after is not None
             raise _missing(after)
-        return Page([_read(conversation_id, row) for row in rows[:limit]], has_more=len(rows) > limit)
+        return Page([read_row(conversation_id, row) for row in rows[:limit]], has_more=len(rows) > limit)
 
     async def last(self, conversation_id: UUID, limit: int) -> builtins.list[MessageRead]:  # noqa: D102
         check_count(limit, param="limit", most=LAST_ITEMS, least=0)
@@ -87,7 +87,7 @@ class SqlItems:
         there, rows = await self.scope.read([(conversations.EXISTS, here), page])
         if not there:
             raise no_conversation(conversation_id)
-        return [_read(conversation_id, row) for row in reversed(rows)]
+        return [read_row(conversation_id, row) for row in reversed(rows)]
 
     async def replace(  # noqa: D102
         self, conversation_id: UUID, position: int, item: NewItem, *, expected_revision: int
@@ -100,7 +100,7 @@ class SqlItems:
             [rows] = await self.scope.write([(sql.REPLACE, here | values)])
             if not rows:
                 raise _missing(position)
-            return _read(conversation_id, rows[0])
+            return read_row(conversation_id, rows[0])
 
     async def delete(self, conversation_id: UUID, ref: ItemRef) -> Removal:  # noqa: D102
         counted, removed = sql.REMOVE_PUBLIC if isinstance(ref, bytes) else sql.REMOVE_AT
@@ -123,7 +123,7 @@ class SqlItems:
         reserved, *_ = await self.scope.write(steps, idempotent=all(one.client_id for one in drafts))
         if not reserved:
             raise no_conversation(conversation_id)
-        return _stored(conversation_id, drafts, reserved[0])
+        return stored_items(conversation_id, drafts, reserved[0])
 
     async def _append_if_current(
         self, conversation_id: UUID, drafts: Sequence[Draft], expected_revision: int
@@ -135,7 +135,7 @@ class SqlItems:
             if not reserved:
                 await refuse_revision(self.scope, conversation_id, expected_revision)
             await self.scope.write(insert_steps(conversation_id, drafts, arrays=self.scope.database.arrays))
-        return _stored(conversation_id, drafts, reserved[0])
+        return stored_items(conversation_id, drafts, reserved[0])
 
     async def _claim_revision(self, conversation_id: UUID, expected: int) -> None:
         values = {"conversation_id": conversation_id, "expected_revision": expected}
@@ -149,11 +149,11 @@ class SqlItems:
         found = await self.scope.read([(sql.GET_CLIENT, here | {"client_id": one.client_id}) for one in drafts])
         stored = []
         for wanted, rows in zip(drafts, found, strict=True):
-            if not rows or not _same(_read(conversation_id, rows[0]), wanted):
+            if not rows or not _same(read_row(conversation_id, rows[0]), wanted):
                 raise IdempotencyConflict(
                     f"a client_id of this batch is used already, but {wanted.client_id!r} is not stored like this"
                 )
-            stored.append(_read(conversation_id, rows[0]))
+            stored.append(read_row(conversation_id, rows[0]))
         return stored
 
 
@@ -169,11 +169,13 @@ def _possible(position: int) -> int:
     return position if 0 <= position <= _END else 0
 
 
-def _read(conversation_id: UUID, row: Row) -> MessageRead:
+def read_row(conversation_id: UUID, row: Row) -> MessageRead:
+    """Return the item of a row."""
     return MessageRead._make((conversation_id, *row))
 
 
-def _stored(conversation_id: UUID, drafts: Sequence[Draft], reserved: Row) -> list[MessageRead]:
+def stored_items(conversation_id: UUID, drafts: Sequence[Draft], reserved: Row) -> list[MessageRead]:
+    """Return what was appended, from the drafts and the row of the reservation."""
     next_position, created_at = reserved
     first = next_position - len(drafts)
     return [

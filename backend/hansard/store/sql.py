@@ -12,6 +12,7 @@ from hansard.store.items import SqlItems
 from hansard.store.keys import SqlKeys
 from hansard.store.scope import Scope
 from hansard.store.tasks import SqlTasks
+from hansard.store.turns import SqlTurns
 
 
 class SqlStore:
@@ -55,6 +56,11 @@ class SqlUserStore:
     def tasks(self) -> SqlTasks:
         """Return the user's tasks."""
         return SqlTasks(self.scope)
+
+    @property
+    def turns(self) -> SqlTurns:
+        """Return the user's turns."""
+        return SqlTurns(self.scope)
 
     @property
     def keys(self) -> SqlKeys:

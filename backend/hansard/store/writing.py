@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
+
+from sqlalchemy.sql import Executable
 
 from hansard.store.drafts import Draft
 from hansard.store.scope import Step
@@ -12,8 +14,24 @@ from hansard.store.statements import conversations, items
 from hansard.store.titles import first_message_title
 
 
+class Writing(NamedTuple):
+    """Hold the statements that append: plain ones, or ones that also ask for a condition."""
+
+    reserve: Executable
+    insert_row: Executable
+    insert_arrays: Executable
+
+
+PLAIN = Writing(conversations.RESERVE, items.INSERT_ROW, items.INSERT_ARRAYS)
+
+
 def append_steps(
-    conversation_id: UUID, drafts: Sequence[Draft], *, arrays: bool, expected_revision: int | None = None
+    conversation_id: UUID,
+    drafts: Sequence[Draft],
+    *,
+    arrays: bool,
+    writing: Writing = PLAIN,
+    expected_revision: int | None = None,
 ) -> list[Step]:
     """Return the steps that append ``drafts``: first the reservation, whose row is (next_position, time)."""
     reserve = {
@@ -22,17 +40,19 @@ def append_steps(
         "auto_title": first_message_title(one.columns for one in drafts),
         "expected_revision": expected_revision,
     }
-    return [(conversations.RESERVE, reserve), *insert_steps(conversation_id, drafts, arrays=arrays)]
+    return [(writing.reserve, reserve), *insert_steps(conversation_id, drafts, arrays=arrays, writing=writing)]
 
 
-def insert_steps(conversation_id: UUID, drafts: Sequence[Draft], *, arrays: bool) -> list[Step]:
+def insert_steps(
+    conversation_id: UUID, drafts: Sequence[Draft], *, arrays: bool, writing: Writing = PLAIN
+) -> list[Step]:
     """Return the steps that fill the positions just reserved."""
     common = {"conversation_id": conversation_id, "count": len(drafts)}
     rows = [(*one.columns, one.client_id, one.public_id) for one in drafts]
-    if arrays:
+    if arrays and rows:
         brought: dict[str, Any] = dict(zip(items.BROUGHT, map(list, zip(*rows, strict=True)), strict=True))
-        return [(items.INSERT_ARRAYS, common | brought)]
+        return [(writing.insert_arrays, common | brought)]
     return [
-        (items.INSERT_ROW, common | {"offset": at} | dict(zip(items.BROUGHT, row, strict=True)))
+        (writing.insert_row, common | {"offset": at} | dict(zip(items.BROUGHT, row, strict=True)))
         for at, row in enumerate(rows)
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ class Connection(sqlite3.Connection):
         """Register the functions."""
         self.create_function("clock_timestamp", 0, _now)
         self.create_function("statement_timestamp", 0, self._statement_timestamp)
+        self.create_function("seconds_from_now", 1, _seconds_from_now)
         self.create_function("greatest", 2, max, deterministic=True)
 
     def rows(self, sql: str, arguments: Sequence[Any]) -> Rows:
@@ -70,6 +72,10 @@ def run_script(connection: Connection, calls: Sequence[PreparedCall]) -> list[Ro
 
 def _now() -> str:
     return utc_now().strftime(_TIMESTAMP)
+
+
+def _seconds_from_now(seconds: float) -> str:
+    return (utc_now() + timedelta(seconds=seconds)).strftime(_TIMESTAMP)
 
 
 def translate(error: sqlite3.Error) -> DatabaseError:

@@ -65,21 +65,31 @@ _after = bindparam("after", type_=BigInteger)
 PAGE = {order: _page(_after, ascending=order == "asc") for order in ("asc", "desc")}
 PAGE_AFTER_PUBLIC = {order: _page(LOCATE.scalar_subquery(), ascending=order == "asc") for order in ("asc", "desc")}
 
+
+def _range(*, ascending: bool) -> Select[tuple[object, ...]]:
+    first, end = bindparam("first", type_=BigInteger), bindparam("end", type_=BigInteger)
+    inside = select(*COLUMNS).where(_IN_CONVERSATION, m.position >= first, m.position < end)
+    order = m.position.asc() if ascending else m.position.desc()
+    return inside.order_by(order).limit(bindparam("limit", type_=Integer))
+
+
+RANGE = {order: _range(ascending=order == "asc") for order in ("asc", "desc")}
+
 _conversation = conversations.c
 _first = _conversation.next_position - bindparam("count", type_=BigInteger)
 
 
-def _insert_row() -> Insert:
+def insert_row(*conditions: ColumnElement[bool]) -> Insert:
     """Write one item at ``offset`` of the reserved positions, for drivers that bind single values."""
     position = _first + bindparam("offset", type_=BigInteger)
     brought = [bindparam(name, type_=m[name].type) for name in BROUGHT]
     source = select(_conversation.user_id, _conversation.id, position, *brought, _conversation.last_message_at).where(
-        conversations.THIS
+        conversations.THIS, *conditions
     )
     return insert(table).from_select(WRITTEN, source)
 
 
-def _insert_arrays() -> Insert:
+def insert_arrays(*conditions: ColumnElement[bool]) -> Insert:
     """Write any number of items in one statement whose text never changes: each column is one array."""
     kinds = {name: Text() if isinstance(m[name].type, String) else LargeBinary() for name in BROUGHT}
     rows = (
@@ -97,13 +107,13 @@ def _insert_arrays() -> Insert:
             _conversation.last_message_at,
         )
         .select_from(conversations.table, rows)
-        .where(conversations.THIS)
+        .where(conversations.THIS, *conditions)
     )
     return insert(table).from_select(WRITTEN, source)
 
 
-INSERT_ROW = _insert_row()
-INSERT_ARRAYS = _insert_arrays()
+INSERT_ROW = insert_row()
+INSERT_ARRAYS = insert_arrays()
 
 REPLACE = (
     update(table)
