@@ -14,12 +14,25 @@ from fastapi import FastAPI
 
 from hansard import web
 from hansard.agents import offline
-from hansard.api import conversations, errors, health, items, middleware, openapi, responses, sessions, tasks
+from hansard.api import (
+    conversations,
+    errors,
+    health,
+    items,
+    markdown,
+    middleware,
+    openapi,
+    page_session,
+    responses,
+    sessions,
+    tasks,
+)
 from hansard.api.auth import Authenticator, Hs256Verifier, check_secret, issue_token
 from hansard.api.deps import Edge
 from hansard.api.intake import MOST_ITEMS
 from hansard.api.kinds import prefix_of
 from hansard.api.local_secret import LocalSecret
+from hansard.api.page_session import TokenCookie
 from hansard.api.sign_in import LOCAL_USER, LocalSessions
 from hansard.config import Settings, load_settings
 from hansard.database import Database, migrations, open_database
@@ -37,11 +50,16 @@ _ENVELOPE_BYTES: Final = 64 * 1024
 
 @dataclass(frozen=True)
 class Access:
-    """Hold how users prove who they are; ``sessions`` only where the one local user signs in by URL."""
+    """Hold how users prove who they are.
+
+    ``sessions`` only where the one local user signs in by URL, ``cookie`` only where another application signs people
+    in and hands their tokens to the page.
+    """
 
     key: bytes
     cursor_key: bytes
     sessions: LocalSessions | None = None
+    cookie: str | None = None
 
     @property
     def embedded(self) -> bool:
@@ -51,6 +69,8 @@ class Access:
     def authenticator(self) -> Authenticator:
         """Return who checks requests."""
         verifier = Hs256Verifier(self.key, only_user=LOCAL_USER if self.embedded else None)
+        if self.cookie is not None:
+            return Authenticator(verifier, TokenCookie(verifier, name=self.cookie))
         return Authenticator(verifier, self.sessions)
 
     def token(self, user_id: str, *, ttl: timedelta) -> str:
@@ -67,7 +87,7 @@ def open_access(settings: Settings) -> Access:
     """
     if settings.jwt_secret_key is not None:
         key = check_secret(settings.jwt_secret_key.get_secret_value().encode())
-        return Access(key, cursor_key=key)
+        return Access(key, cursor_key=key, cookie=settings.session_cookie)
     path = parse_url(settings.database_url.get_secret_value()).path
     if path is None:
         raise ConfigurationError(
@@ -94,13 +114,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     errors.install(app)
     openapi.install(app)
-    for module in (conversations, items, responses, tasks, health):
+    for module in (conversations, items, responses, tasks, markdown, page_session, health):
         app.include_router(module.router)
     if access.embedded:
         app.state.sessions = access.sessions
         app.include_router(sessions.router)
-        app.include_router(web.router)
         app.add_middleware(middleware.LoopbackOnly)
+    if settings.page and (access.embedded or access.cookie):
+        app.include_router(web.page_router(sign_in_url=str(settings.sign_in_url or "")))
     # Added last, so it stands outermost and sees every answer.
     app.add_middleware(middleware.RequestEnvelope)
     return app

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hansard.errors import ConfigurationError
@@ -49,6 +49,19 @@ class Settings(BaseSettings):
         ge=64 * 1024,
         le=64 * 1024 * 1024,
         description="The limit of one item, in bytes of its compact UTF-8 JSON. A request body may hold twenty such.",
+    )
+    page: bool = Field(
+        default=True,
+        description="Whether the chat page is served at `/`: in embedded mode, and with `HANSARD_SESSION_COOKIE`.",
+    )
+    session_cookie: str | None = Field(
+        None,
+        pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$",
+        description="The name of the cookie in which the application that signs people in hands their token to the "
+        "page. Unset: with `JWT_SECRET_KEY` there is no page.",
+    )
+    sign_in_url: HttpUrl | None = Field(
+        None, description="Where the page sends people whose session has ended: an address of that application."
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="The least that is logged; `INFO` writes one line for each request."

@@ -1,5 +1,6 @@
 """The embedded server has one user, answers this machine only, and lets a browser in by a code that is good once."""
 
+import re
 import socket
 from collections.abc import Iterator
 from datetime import timedelta
@@ -159,8 +160,11 @@ def test_the_page_is_served_with_a_strict_policy(browser: httpx.Client):
     ):
         assert rule in policy
     assert "unsafe" not in policy
-    script = browser.get("/sign_in.js")
-    assert (script.status_code, script.headers["content-type"]) == (200, "text/javascript; charset=utf-8")
+    [script] = re.findall(r'<script type="module" src="([^"]+)">', page.text)
+    answer = browser.get(script)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/javascript; charset=utf-8")
+    assert "immutable" in answer.headers["cache-control"]
+    assert browser.get(f"{script}x").status_code == 404
 
 
 def test_with_a_secret_there_is_no_sign_in_by_code(sqlite_server: LiveServer):

@@ -112,6 +112,8 @@ def from_our_page(request: Request) -> bool:
     """
     headers = request.headers
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
-    if site not in {None, "same-origin"} or origin not in {None, f"http://{headers.get('host')}"}:
+    # Behind a proxy only the browser knows whether it spoke TLS.
+    ours = {f"{scheme}://{headers.get('host')}" for scheme in ("http", "https")}
+    if site not in {None, "same-origin"} or (origin is not None and origin not in ours):
         return False
     return headers.get(CSRF_HEADER) == "1" or (request.method in _SAFE_METHODS and site == "same-origin")
