@@ -16,35 +16,53 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, NullPool, create_engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Connection
 
-from hansard.database.urls import DatabaseUrl, parse_url
-from hansard.errors import DatabaseUnavailable
+from hansard.database import adoption, isolation_check
+from hansard.database.direct import Limits, connect
+from hansard.database.migration_turn import turn
+from hansard.database.roles import DEFAULT_ROLE, ensure_role
+from hansard.database.urls import parse_url
 from hansard.models import metadata
 
+__all__ = ["DEFAULT_ROLE", "VERSION_TABLE", "Limits", "check", "current", "downgrade", "head", "upgrade"]
+
 VERSION_TABLE = "hansard_version"
-DEFAULT_ROLE = "hansard_app"
 _SCRIPTS = Path(__file__).parent / "alembic"
 # Phase 2's own tables: Hansard makes them where they are missing and never judges or changes them.
 _NOT_OURS = {"user", "task"}
 
 
-def upgrade(url: str, revision: str = "head", *, role: str = DEFAULT_ROLE) -> None:
-    """Apply every missing revision, up to ``revision``; ``role`` is PostgreSQL's runtime role."""
-    with _connect(url) as connection:
-        command.upgrade(_config(connection, role=role), revision)
+def upgrade(url: str, revision: str = "head", *, role: str = DEFAULT_ROLE, limits: Limits | None = None) -> list[str]:
+    """Apply every missing revision, up to ``revision``, and return what a person should know about adopted tables.
+
+    ``role`` is PostgreSQL's runtime role, made if the cluster lacks it. Any number of processes may call this at
+    once. Raises `ConfigurationError` for a database that cannot be adopted and for rights that the login lacks,
+    `DatabaseUnavailable` when others keep a table locked for longer than ``limits``; nothing is changed then.
+    """
+    with _turn(url, limits) as connection:
+        notes = []
+        if _context(connection).get_current_revision() is None:
+            notes = adoption.survey(connection)
+        if connection.dialect.name == "postgresql":
+            ensure_role(connection, role)
+        connection.commit()
+        command.upgrade(_config(connection, role=role, limits=limits), revision)
+    return notes
 
 
-def downgrade(url: str, revision: str) -> None:
-    """Undo revisions down to ``revision`` (``base`` for all); the tables of Phase 2 stay."""
-    with _connect(url) as connection:
-        command.downgrade(_config(connection), revision)
+def downgrade(url: str, revision: str, *, limits: Limits | None = None) -> None:
+    """Undo revisions down to ``revision`` (``base`` for all); the tables of Phase 2 and the runtime role stay."""
+    with _turn(url, limits) as connection:
+        command.downgrade(_config(connection, limits=limits), revision)
 
 
 def current(url: str) -> str | None:
     """Return the revision of the database; ``None`` when it was never migrated."""
-    with _connect(url) as connection:
+    parsed = parse_url(url)
+    if parsed.path is not None and not parsed.path.exists():
+        return None
+    with connect(parsed) as connection:
         return _context(connection).get_current_revision()
 
 
@@ -55,11 +73,23 @@ def head() -> str:
     return found
 
 
-def check(url: str) -> list[str]:
-    """Return how our tables differ from what this release expects; empty when they do not."""
-    with _connect(url) as connection:
-        differences = compare_metadata(_context(connection), metadata)
-        return [_describe(difference) for difference in differences]
+def check(url: str, *, role: str = DEFAULT_ROLE) -> list[str]:
+    """Return how our tables, and what keeps their users apart, differ from this release; empty when they do not."""
+    with connect(parse_url(url)) as connection:
+        return differences(connection, role=role)
+
+
+def differences(connection: Connection, *, role: str) -> list[str]:
+    """Return what `check` returns, on an open connection."""
+    found = [_describe(difference) for difference in compare_metadata(_context(connection), metadata)]
+    if connection.dialect.name == "postgresql":
+        found += isolation_check.differences(connection, role)
+    return found
+
+
+def revision_of(connection: Connection) -> str | None:
+    """Return what `current` returns, on an open connection."""
+    return _context(connection).get_current_revision()
 
 
 def run_revisions(context: Any) -> None:
@@ -84,8 +114,8 @@ def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
     return kind != "table" or (name in metadata.tables and name not in _NOT_OURS)
 
 
-def _config(connection: Connection, *, role: str = DEFAULT_ROLE) -> Config:
-    config = Config(attributes={"connection": connection, "role": role})
+def _config(connection: Connection, *, role: str = DEFAULT_ROLE, limits: Limits | None) -> Config:
+    config = Config(attributes={"connection": connection, "role": role, "limits": limits or Limits()})
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     return config
 
@@ -97,36 +127,10 @@ def _context(connection: Connection) -> MigrationContext:
 
 
 @contextmanager
-def _connect(url: str) -> Iterator[Connection]:
-    engine = _engine(parse_url(url))
-    try:
-        with engine.connect() as connection:
-            yield connection
-            connection.commit()
-    except OperationalError as error:
-        raise DatabaseUnavailable(f"cannot migrate {parse_url(url)}: {error.orig}") from None
-    finally:
-        engine.dispose()
-
-
-def _engine(url: DatabaseUrl) -> Engine:
-    if not url.is_sqlite:
-        return create_engine(url.text.replace("postgresql://", "postgresql+psycopg://", 1), poolclass=NullPool)
-    engine = create_engine(f"sqlite:///{url.path}", poolclass=NullPool)
-
-    @event.listens_for(engine, "connect")
-    def _configure(connection: Any, _record: object) -> None:
-        # The driver would commit before DDL by itself; a migration is done or undone as a whole.
-        connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
+def _turn(url: str, limits: Limits | None) -> Iterator[Connection]:
+    parsed = parse_url(url)
+    with turn(parsed, limits or Limits()), connect(parsed, limits=limits, create=True) as connection:
+        yield connection
 
 
 def _describe(difference: Any) -> str:

@@ -6,6 +6,8 @@ A downgrade never drops them: they are the application's, and whether we made th
 import sqlalchemy as sa
 from alembic import op
 
+from hansard.database import adoption, isolation
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -13,7 +15,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    standing = set(sa.inspect(op.get_bind()).get_table_names())
+    connection = op.get_bind()
+    standing = set(sa.inspect(connection).get_table_names())
+    if connection.dialect.name == "postgresql":
+        adoption.claim(connection, standing, seconds=isolation.lock_seconds())
     if "user" not in standing:
         _make_user()
     if "task" not in standing:

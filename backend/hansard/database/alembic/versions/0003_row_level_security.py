@@ -1,12 +1,13 @@
-"""Let PostgreSQL itself keep users apart: the runtime role, its grants, and row-level security, forced.
+"""Let PostgreSQL itself keep users apart: grants of the runtime role, and row-level security, forced.
 
-On other databases there is nothing to do.
+On other databases there is nothing to do. The role itself is seen to before any revision runs; it belongs to the
+cluster and no revision drops it.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-from hansard.database.isolation import ensure_role, isolate, leave_others_alone, quote
+from hansard.database import isolation
 
 revision = "0003"
 down_revision = "0002"
@@ -17,15 +18,17 @@ TABLES = ("conversations", "messages")
 
 
 def upgrade() -> None:
-    if op.get_bind().dialect.name != "postgresql":
-        return
-    role = op.get_context().config.attributes["role"]
-    ensure_role(op.get_bind(), role)
+    role = isolation.runtime_role()
     for table in TABLES:
-        isolate(table, role)
-    leave_others_alone("task", role)
-    op.execute(sa.text(f'GRANT INSERT (id, email, created_at) ON "user" TO {quote(role)}'))
+        isolation.isolate(table, role)
+    isolation.bind(role)
+    if isolation.on_postgres():
+        # A service that is no owner asks whether the schema is as new as itself.
+        op.execute(sa.text("GRANT SELECT ON hansard_version TO PUBLIC"))
 
 
 def downgrade() -> None:
-    """Take our policies off Phase 2's table; ours go with their tables. The role belongs to the cluster and stays."""
+    role = isolation.bound_role()
+    for table in TABLES:
+        isolation.release(table, role)
+    isolation.unbind(role)
