@@ -1,15 +1,16 @@
 """A live server: real sockets, a real database, in a thread of the test process."""
 
 import contextlib
+import functools
 import logging
 import queue
 import socket
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from logging.handlers import QueueHandler
+from typing import Any
 
 import httpx
 import openai
@@ -36,18 +37,43 @@ def settings_for(database_url: str, *, secret: str | None = SECRET, max_item_byt
     )
 
 
-@dataclass(frozen=True)
 class Person:
-    """Somebody with a token, and the clients they would use."""
+    """Somebody with a token, and the clients they would use, each made when it is asked for."""
 
-    user_id: str
-    http: httpx.Client
-    sdk: openai.OpenAI
+    def __init__(self, user_id: str, url: str) -> None:
+        self.user_id = user_id
+        self.key = issue_token(SECRET.encode(), user_id, ttl=TTL)
+        self._url = url
+        self._clients = contextlib.ExitStack()
+
+    @functools.cached_property
+    def http(self) -> httpx.Client:
+        # Nothing is encrypted here, and to load the authorities' certificates takes longer than most tests.
+        client = httpx.Client(
+            base_url=self._url, headers={"authorization": f"Bearer {self.key}"}, timeout=30, verify=False
+        )
+        return self._clients.enter_context(client)
+
+    @functools.cached_property
+    def sdk(self) -> openai.OpenAI:
+        client = openai.OpenAI(**self._options(), http_client=openai.DefaultHttpxClient(verify=False))
+        return self._clients.enter_context(client)
 
     def async_sdk(self) -> openai.AsyncOpenAI:
-        return openai.AsyncOpenAI(
-            base_url=str(self.sdk.base_url), api_key=self.sdk.api_key, max_retries=0, _strict_response_validation=True
-        )
+        """A client that the caller closes."""
+        return openai.AsyncOpenAI(**self._options(), http_client=openai.DefaultAsyncHttpxClient(verify=False))
+
+    def close(self) -> None:
+        self._clients.close()
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "base_url": f"{self._url}/v1",
+            "api_key": self.key,
+            "max_retries": 0,
+            "timeout": 30,
+            "_strict_response_validation": True,
+        }
 
     def append(self, conversation_id: str, *texts: str) -> list[str]:
         items = [{"role": "user", "content": text} for text in texts]
@@ -65,13 +91,9 @@ class LiveServer:
 
     def newcomer(self, user_id: str | None = None) -> Person:
         """Somebody the server has never seen."""
-        user_id = user_id or f"user-{uuid.uuid4()}"
-        key = issue_token(SECRET.encode(), user_id, ttl=TTL)
-        http = httpx.Client(base_url=self.url, headers={"authorization": f"Bearer {key}"}, timeout=30)
-        sdk = openai.OpenAI(
-            base_url=f"{self.url}/v1", api_key=key, max_retries=0, timeout=30, _strict_response_validation=True
-        )
-        return Person(user_id, self._people.enter_context(http), self._people.enter_context(sdk))
+        person = Person(user_id or f"user-{uuid.uuid4()}", self.url)
+        self._people.callback(person.close)
+        return person
 
     def close(self) -> None:
         self._people.close()

@@ -240,4 +240,4 @@ def test_the_log_names_the_operation_and_the_user_but_no_content(dan: Person):
     assert first["milliseconds"] >= 0
     for line in lines:
         assert CONTENT not in line
-        assert dan.sdk.api_key not in line
+        assert dan.key not in line

@@ -68,15 +68,13 @@ def test_an_empty_page_has_empty_ids(ann: Person):
     assert (page.data, page.has_more, page.last_id) == ([], False, "")
 
 
-@pytest.mark.parametrize("order", ["asc", "desc"])
-def test_auto_pagination_walks_a_thousand_items(ann: Person, order: Any):
-    conversation = ann.sdk.conversations.create()
+def test_auto_pagination_walks_a_thousand_items_both_ways(ann: Person):
+    sdk, conversation = ann.sdk, ann.sdk.conversations.create()
     expected = [str(number) for number in range(1010)]
     for start in range(0, 1010, 20):
         ann.append(conversation.id, *expected[start : start + 20])
-    walked = texts(ann.sdk.conversations.items.list(conversation.id, order=order, limit=100))
-    assert walked == (expected if order == "asc" else expected[::-1])
-    assert texts(ann.sdk.conversations.items.list(conversation.id, order=order, limit=7))[:50] == walked[:50]
+    assert texts(sdk.conversations.items.list(conversation.id, order="asc", limit=100)) == expected
+    assert texts(sdk.conversations.items.list(conversation.id, order="desc", limit=97)) == expected[::-1]
 
 
 async def test_the_async_client_does_the_same(ann: Person):
