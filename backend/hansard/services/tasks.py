@@ -85,10 +85,11 @@ class TaskList:
         after: TaskId | None = None
         more = True
         while more:
-            data, more = await self.page(status=status, limit=_STEP, after=after)
-            for task in data:
+            page = await self.page(status=status, limit=_STEP, after=after)
+            for task in page.data:
                 yield task
-            after = data[-1].id if data else None
+            more = page.has_more
+            after = page.data[-1].id if page.data else None
 
 
 class _Wanted:
