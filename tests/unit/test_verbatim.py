@@ -154,7 +154,7 @@ def test_the_limit_is_a_mebibyte_unless_another_is_given():
         {"a": -math.inf},
         {"a": b"bytes"},
         {"a": {"a set"}},
-        {"a": object()},
+        {"a": ...},
         {"a": 1j},
         circular(),
         {"a": ("tuple beside a pair",), "b": PAIR},
