@@ -72,6 +72,35 @@ async def test_a_cancelled_block_is_done_or_undone(user, steps):
         assert await everything_of(user) == before
 
 
+@pytest.mark.parametrize("inner", [False, True], ids=["outer", "inner"])
+@pytest.mark.parametrize("badly", [False, True], ids=["commit", "rollback"])
+async def test_a_block_that_is_cancelled_as_it_ends_holds_nothing(user, observer, inner, badly):
+    made = await user.conversations.create()
+    loop = asyncio.get_running_loop()
+
+    def cancel_soon():
+        loop.call_soon(task.cancel)
+        if badly:
+            raise ZeroDivisionError
+
+    async def block():
+        async with user.atomic():
+            await user.items.append(made.id, numbered(2))
+            if inner:
+                async with user.atomic():
+                    await user.items.append(made.id, numbered(2))
+                    cancel_soon()
+            cancel_soon()
+
+    for _ in range(50):
+        task = asyncio.ensure_future(block())
+        await asyncio.wait([task])
+        observer.assert_idle()
+    found = await walk_items(user, made.id)
+    assert [item.position for item in found] == list(range(1, len(found) + 1))
+    assert len(found) % (4 if inner else 2) == 0
+
+
 async def test_a_write_that_waits_is_undone_when_it_is_cancelled(user, observer):
     made = await user.conversations.create(items=numbered(1))
     before = await everything_of(user)

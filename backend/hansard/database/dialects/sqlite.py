@@ -66,9 +66,9 @@ class SqliteBackend:
         except BaseException:
             await _say(block, "ROLLBACK")
             raise
-        if block.over:
-            raise block_over()
-        await _say(block, "COMMIT")
+        commit = Control("COMMIT")
+        block.ask(commit)
+        await _finished(commit.done)
 
     async def ping(self) -> None:
         """Read one row."""
@@ -148,15 +148,20 @@ async def _say(block: Block, sql: str) -> None:
     if began and not block.over:
         step = Control(sql)
         block.ask(step)
-        await _outcome(step.done)
+        await _finished(step.done)
 
 
 async def _outcome(future: Future[T]) -> T:
-    """Wait for the writer; a cancelled caller leaves only when its work is undone or done."""
+    """Wait for the writer; a cancelled caller withdraws what has not begun, else leaves when it is done or undone."""
+    return await _finished(future, withdraw=True)
+
+
+async def _finished(future: Future[T], *, withdraw: bool = False) -> T:
+    """Wait for the writer, also when cancelled: the end of a transaction is never withdrawn."""
     waiting = asyncio.wrap_future(future)
     try:
         return await asyncio.shield(waiting)
     except asyncio.CancelledError:
-        if not future.cancel():
+        if not (withdraw and future.cancel()):
             await asyncio.wait([waiting])
         raise
