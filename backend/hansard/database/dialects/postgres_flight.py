@@ -3,6 +3,9 @@
 This is libpq's pipeline mode through psycopg's thin wrapper. psycopg's own pipeline is the same thing with a
 cursor, an adaptation and a wait for every statement, which costs more than the statements; see
 docs/decisions/0006-one-round-trip.md.
+
+The event loop itself reads the answers, so a flight that nobody waits for any more (its caller was cancelled)
+lands all the same.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import select
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import psycopg
@@ -20,10 +24,24 @@ from psycopg.errors import error_from_result
 
 from hansard.database.statement import Rows
 
+ANSWER_SECONDS = 60.0
+
 # Typed as a protocol by psycopg, because it may be the C one or the Python one.
 Transformer: Any = _Transformer
 _SERVER_ANSWERED = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
+_SYNC = pq.ExecStatus.PIPELINE_SYNC
+_BINARY = pq.Format.BINARY
 _AUTO = {count: [PyFormat.AUTO] * count for count in range(64)}
+# libpq may leave bytes that it has decrypted with OpenSSL, of which the socket knows nothing: ask for the rest.
+_READS_OF_TLS = 3
+
+
+class ConnectionLost(Exception):
+    """Say that a connection died; when not all was ``sent``, the server cannot have run the last command."""
+
+    def __init__(self, *, sent: bool) -> None:
+        super().__init__("the connection to PostgreSQL was lost")
+        self.sent = sent
 
 
 class Command(NamedTuple):
@@ -34,106 +52,191 @@ class Command(NamedTuple):
     name: bytes | None = None
 
 
-class Connection(psycopg.AsyncConnection[Any]):
-    """Be a psycopg connection that can fly."""
+class Connection:
+    """Hold one connection of psycopg's, read by the event loop."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, driver: psycopg.AsyncConnection[Any]) -> None:
+        self._driver = driver
+        self._pgconn = driver.pgconn
+        self._pgconn.nonblocking = 1
+        self._transformer = Transformer(driver)
+        self._reads = _READS_OF_TLS if self._pgconn.ssl_in_use else 1
+        self._socket = self._pgconn.socket
+        self._poll = select.poll()
+        self._poll.register(self._socket, select.POLLIN)
         self._known: set[bytes] = set()
+        self._preparing: dict[int, bytes] = {}
+        self._results: list[pq.abc.PGresult] = []
+        self._expected = 0
+        self._unsent = False
+        self._landing: asyncio.Future[list[pq.abc.PGresult]] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._socket, self._read)
+        self._patience: asyncio.TimerHandle
+        self.idle_since = 0.0
+
+    @property
+    def closed(self) -> bool:
+        """Say whether the connection has ended."""
+        return self._pgconn.status == pq.ConnStatus.BAD
+
+    @property
+    def idle(self) -> bool:
+        """Say whether no transaction is open and nothing is under way."""
+        return self._landing is None and self._pgconn.transaction_status == pq.TransactionStatus.IDLE
+
+    @property
+    def failed(self) -> bool:
+        """Say whether a transaction is open in which something failed, so that only undoing helps."""
+        return self._pgconn.transaction_status == pq.TransactionStatus.INERROR
 
     def is_quiet(self) -> bool:
         """Say, without a round trip, whether the idle connection is still there.
 
         A server that ends a connection says so; unread bytes on an idle connection mean just that.
         """
-        poll = select.poll()
-        poll.register(self.pgconn.socket, select.POLLIN | select.POLLHUP | select.POLLERR)
-        return not poll.poll(0)
+        return not self.closed and not self._poll.poll(0)
+
+    def close(self) -> None:
+        """End the connection; whoever waits for a flight hears that it is lost."""
+        if not self.closed:
+            self._loop.remove_reader(self._socket)
+            self._loop.remove_writer(self._socket)
+            self._pgconn.finish()
 
     async def fly(self, commands: Sequence[Command]) -> list[Rows]:
         """Return the rows of each command.
 
         Raises the first `psycopg.Error` the server answered (then the commands after it were skipped), or
-        `psycopg.OperationalError` without SQLSTATE when the connection died. Must not be cancelled.
+        `ConnectionLost`. When cancelled, the flight goes on: see `settle`.
         """
-        pgconn = self.pgconn
-        transformer = Transformer(self)
-        pgconn.enter_pipeline_mode()
-        preparing = [self._send(transformer, command) for command in commands]
-        pgconn.pipeline_sync()
-        results = await self._land()
-        pgconn.exit_pipeline_mode()
-        rows = []
-        answers = iter(results)
-        for command, prepared in zip(commands, preparing, strict=True):
-            if prepared:
-                _checked(next(answers))
-                assert command.name is not None
-                self._known.add(command.name)
-            rows.append(_rows(transformer, _checked(next(answers))))
-        return rows
+        if self._landing is not None:
+            await self.settle()
+        if self.closed:
+            raise ConnectionLost(sent=False)
+        self._depart(commands)
+        landing = self._landing = self._loop.create_future()
+        results = await landing
+        return self._unload(results)
 
-    def _send(self, transformer: Any, command: Command) -> bool:
-        count = len(command.arguments)
-        values = transformer.dump_sequence(command.arguments, _AUTO[count]) if count else []
-        types, formats = (transformer.types, transformer.formats) if count else ((), ())
-        if command.name is None:
-            self.pgconn.send_query_params(command.sql, values, types, formats, pq.Format.BINARY)
-            return False
-        new = command.name not in self._known
-        if new:
-            self.pgconn.send_prepare(command.name, command.sql, types)
-        self.pgconn.send_query_prepared(command.name, values, formats, pq.Format.BINARY)
-        return new
+    async def settle(self) -> None:
+        """Wait until nothing is under way."""
+        if self._landing is None:
+            return
+        if self._landing.done():
+            self._landing = self._loop.create_future()
+        with suppress(ConnectionLost):
+            await self._landing
 
-    async def _land(self) -> list[pq.abc.PGresult]:
-        pgconn = self.pgconn
-        results: list[pq.abc.PGresult] = []
-        unsent = pgconn.flush()
-        while True:
-            while pgconn.is_busy():
-                await _ready(pgconn.socket, writing=bool(unsent))
-                if unsent:
-                    unsent = pgconn.flush()
-                pgconn.consume_input()
+    def _depart(self, commands: Sequence[Command]) -> None:
+        self._results, self._preparing = [], {}
+        self._pgconn.enter_pipeline_mode()
+        self._expected = 0
+        for command in commands:
+            self._send(command)
+        self._pgconn.pipeline_sync()
+        self._patience = self._loop.call_later(ANSWER_SECONDS, self._lose)
+        self._push()
+
+    def _send(self, command: Command) -> None:
+        sql, arguments, name = command
+        values = types = formats = None
+        if arguments:
+            values = self._transformer.dump_sequence(arguments, _AUTO[len(arguments)])
+            types, formats = self._transformer.types, self._transformer.formats
+        if name is None:
+            self._pgconn.send_query_params(sql, values, types, formats, _BINARY)
+        else:
+            if name not in self._known and name not in self._preparing.values():
+                self._pgconn.send_prepare(name, sql, types)
+                self._preparing[self._expected] = name
+                self._expected += 1
+            self._pgconn.send_query_prepared(name, values, formats, _BINARY)
+        self._expected += 1
+
+    def _push(self) -> None:
+        """Hand to the network what it takes; go on when it takes more."""
+        waited = self._unsent
+        try:
+            self._unsent = bool(self._pgconn.flush())
+        except psycopg.Error:
+            self._lose()
+            return
+        if self._unsent and not waited:
+            self._loop.add_writer(self._socket, self._push)
+        elif waited and not self._unsent:
+            self._loop.remove_writer(self._socket)
+
+    def _read(self) -> None:
+        """Take what the network has brought."""
+        try:
+            for _ in range(self._reads):
+                self._pgconn.consume_input()
+            if self._landing is not None and self._take_results():
+                self._pgconn.exit_pipeline_mode()
+                self._land()
+        except psycopg.Error:
+            self._lose()
+
+    def _take_results(self) -> bool:
+        """Say whether the last answer is there."""
+        pgconn = self._pgconn
+        while not pgconn.is_busy():
             result = pgconn.get_result()
             if result is None:
-                if pgconn.status == pq.ConnStatus.BAD:
+                if self.closed:
                     raise psycopg.OperationalError("the connection was lost")
-            elif result.status == pq.ExecStatus.PIPELINE_SYNC:
-                return results
+            elif result.status == _SYNC:
+                return True
             else:
-                results.append(result)
+                self._results.append(result)
+        return False
+
+    def _land(self) -> None:
+        for place, name in self._preparing.items():
+            if place < len(self._results) and self._results[place].status == pq.ExecStatus.COMMAND_OK:
+                self._known.add(name)
+        landing = self._arrive()
+        if landing is not None:
+            landing.set_result(self._results)
+
+    def _lose(self) -> None:
+        """End the connection; when the server had answered what matters, the flight has landed all the same."""
+        unsent = self._unsent
+        self.close()
+        if self._landing is None:
+            return
+        if len(self._results) == self._expected or any(map(_refused, self._results)):
+            self._land()
+            return
+        landing = self._arrive()
+        if landing is not None:
+            landing.set_exception(ConnectionLost(sent=not unsent))
+
+    def _arrive(self) -> asyncio.Future[list[pq.abc.PGresult]] | None:
+        """End the flight; returns its future unless nobody waits for it."""
+        landing, self._landing = self._landing, None
+        self._unsent = False
+        self._patience.cancel()
+        return landing if landing is not None and not landing.done() else None
+
+    def _unload(self, results: list[pq.abc.PGresult]) -> list[Rows]:
+        rows: list[Rows] = []
+        for place, result in enumerate(results):
+            if result.status not in _SERVER_ANSWERED:
+                raise error_from_result(result)
+            if place not in self._preparing:
+                rows.append(self._rows(result))
+        return rows
+
+    def _rows(self, result: pq.abc.PGresult) -> Rows:
+        if not result.ntuples:
+            return []
+        self._transformer.set_pgresult(result, set_loaders=True, format=_BINARY)
+        rows: Rows = self._transformer.load_rows(0, result.ntuples, tuple)
+        return rows
 
 
-def _rows(transformer: Any, result: pq.abc.PGresult) -> Rows:
-    if not result.ntuples:
-        return []
-    transformer.set_pgresult(result, set_loaders=True, format=pq.Format.BINARY)
-    rows: Rows = transformer.load_rows(0, result.ntuples, tuple)
-    return rows
-
-
-def _checked(result: pq.abc.PGresult) -> pq.abc.PGresult:
-    if result.status not in _SERVER_ANSWERED:
-        raise error_from_result(result)
-    return result
-
-
-async def _ready(socket: int, *, writing: bool) -> None:
-    loop = asyncio.get_running_loop()
-    woken = loop.create_future()
-
-    def wake() -> None:
-        if not woken.done():
-            woken.set_result(None)
-
-    loop.add_reader(socket, wake)
-    if writing:
-        loop.add_writer(socket, wake)
-    try:
-        await woken
-    finally:
-        loop.remove_reader(socket)
-        if writing:
-            loop.remove_writer(socket)
+def _refused(result: pq.abc.PGresult) -> bool:
+    """Say whether the server undid a transaction of its own accord; before its end it speaks of FATAL instead."""
+    return result.error_field(pq.DiagnosticField.SEVERITY_NONLOCALIZED) == b"ERROR"
