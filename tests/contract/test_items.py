@@ -261,7 +261,11 @@ class TestDelete:
         assert removal.conversation.revision > made.revision
         assert removal.conversation.updated_at >= made.updated_at
 
-    @pytest.mark.parametrize("ref", [0, -1, 10, 2**63, BEYOND, mint()], ids=lambda ref: "public" if isinstance(ref, bytes) else str(ref))
+    @pytest.mark.parametrize(
+        "ref",
+        [0, -1, 10, 2**63, BEYOND, mint()],
+        ids=["zero", "negative", "unused", "beyond 63 bits", "beyond 64 bits", "a public id"],
+    )
     async def test_what_is_not_there_is_not_deleted_and_nothing_changes(self, user, ref):
         made = await user.conversations.create(items=numbered(9))
         assert await user.items.delete(made.id, ref) == (made, False)
