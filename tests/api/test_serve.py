@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -62,8 +63,9 @@ def serve(folder: Path, *arguments: str, **settings: str) -> Iterator[Process]:
         popen.stdout.close()
 
 
-def command(folder: Path, *arguments: str) -> str:
-    return subprocess.check_output([HANSARD, *arguments], cwd=folder, env=environment(), text=True).strip()
+def command(folder: Path, *arguments: str, **settings: str) -> str:
+    env = environment(**settings)
+    return subprocess.check_output([HANSARD, *arguments], cwd=folder, env=env, text=True).strip()
 
 
 def test_what_was_acknowledged_survives_kill_9(tmp_path: Path):
@@ -130,6 +132,27 @@ def test_a_server_database_is_upgraded_only_when_told(tmp_path: Path, request: p
     with serve(tmp_path, "--migrate", **settings) as process:
         assert "login" not in process.greeting
         assert httpx.get(f"{process.url}/v1/conversations").status_code == 401
-    with serve(tmp_path, **settings):
-        pass
+    with serve(tmp_path, "--workers", "2", **settings) as process:
+        key = command(tmp_path, "token", "ann", **settings)
+        made = [httpx.post(f"{process.url}/v1/conversations", headers=bearer(key)).json()["id"] for _ in range(4)]
+        listed = httpx.get(f"{process.url}/v1/conversations", headers=bearer(key)).json()["data"]
+        assert [conversation["id"] for conversation in listed] == made[::-1]
+        # In good order: killed, the parent would leave its workers behind.
+        process.popen.terminate()
+        process.popen.wait()
     server.drop(url)
+
+
+def test_the_key_is_printed_to_a_person_at_a_terminal(tmp_path: Path):
+    ours, theirs = pty.openpty()
+    arguments = [HANSARD, "serve", "--port", "0"]
+    process = subprocess.Popen(arguments, cwd=tmp_path, env=environment(), stdout=theirs, stderr=subprocess.DEVNULL)
+    try:
+        with os.fdopen(os.dup(ours)) as terminal:
+            address, _, key = (terminal.readline().split()[-1] for _ in range(3))
+        assert httpx.get(f"{address}/v1/conversations", headers=bearer(key), timeout=60).status_code == 200
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+        os.close(theirs)
