@@ -1,0 +1,264 @@
+// List conversations by recent activity, or what a search found in them.
+
+import { conversationPath, get, post, remove } from "./api.js";
+import { $, ask, el, icon, settle, toast } from "./dom.js";
+
+const PAGE = 30;
+const SEARCH_MS = 250;
+const DAY = 86_400_000;
+const TITLE_LIMIT = 255;
+const UNTITLED = "New conversation";
+
+export const titleOf = (conversation) => conversation.title ?? UNTITLED;
+
+export class Sidebar {
+  #rows = new Map(); // id -> { conversation, node }, in the order of the list
+  #cursor = ""; // where the next page starts; null when there is none
+  #archived = false;
+  #query = "";
+  #current = null;
+  #loading = null;
+
+  // `changed` hears of what happened to a conversation here: { conversation } or { gone: id }.
+  constructor({ changed }) {
+    this.changed = changed;
+    this.list = $("conversations");
+    $("view-active").addEventListener("click", () => this.#show(false));
+    $("view-archived").addEventListener("click", () => this.#show(true));
+    $("query").addEventListener("input", settle(SEARCH_MS, () => this.#search()));
+    $("search").addEventListener("submit", (event) => (event.preventDefault(), this.#search()));
+    $("shelf").addEventListener("scroll", () => this.#reach(), { passive: true });
+    $("menu").addEventListener("click", (event) => this.#choose(event.target.closest("button")));
+    this.list.addEventListener("keydown", (event) => this.#walk(event));
+  }
+
+  set current(id) {
+    this.#current = id;
+    for (const [key, row] of this.#rows) mark(row.node, key === id);
+  }
+
+  find(id) {
+    return this.#rows.get(id)?.conversation;
+  }
+
+  // Bring the newest page up to date, and keep what was loaded below it.
+  async refresh() {
+    const archived = this.#archived;
+    const page = await get("/v1/conversations", { limit: PAGE, archived });
+    if (archived !== this.#archived) return;
+    const last = page.data.at(-1);
+    const below = page.has_more
+      ? [...this.#rows.values()].map((row) => row.conversation).filter((one) => one.last_message_at < last.last_message_at)
+      : [];
+    if (!below.length) this.#cursor = page.has_more ? page.last_id : null;
+    const fresh = new Set(page.data.map((one) => one.id));
+    this.#fill([...page.data, ...below.filter((one) => !fresh.has(one.id))]);
+  }
+
+  // Put in what just happened to one conversation, without asking for the list.
+  put(conversation) {
+    const others = [...this.#rows.values()].map((row) => row.conversation).filter((one) => one.id !== conversation.id);
+    const listed = (conversation.archived_at !== null) === this.#archived ? [conversation] : [];
+    this.#fill([...listed, ...others].sort((one, other) => other.last_message_at - one.last_message_at));
+  }
+
+  drop(id) {
+    this.#fill([...this.#rows.values()].map((row) => row.conversation).filter((one) => one.id !== id));
+  }
+
+  #fill(conversations) {
+    const known = this.#rows;
+    this.#rows = new Map();
+    const nodes = [];
+    let group;
+    for (const conversation of conversations) {
+      const name = groupOf(conversation.last_message_at * 1000);
+      if (name !== group) nodes.push(el("li", { className: "group", textContent: (group = name) }));
+      const node = known.get(conversation.id)?.node ?? this.#row(conversation.id);
+      this.#rows.set(conversation.id, { conversation, node });
+      this.#label(node, conversation);
+      nodes.push(node);
+    }
+    arrange(this.list, nodes);
+    this.#note();
+    this.#reach();
+  }
+
+  #note() {
+    const empty = this.#archived ? "Nothing is archived." : "Your conversations will be listed here. Write a message to begin one.";
+    if (!this.#query) $("shelf-note").textContent = this.#rows.size ? "" : empty;
+  }
+
+  #row(id) {
+    const link = el("a", { href: `#/c/${id}` });
+    const more = el("button", { type: "button", className: "quiet" }, icon("more"));
+    more.addEventListener("click", () => this.#openMenu(id, more));
+    link.addEventListener("dblclick", () => this.#rename(id));
+    return el("li", { className: "row-of" }, link, more);
+  }
+
+  #label(node, conversation) {
+    const title = titleOf(conversation);
+    const link = node.querySelector("a");
+    if (link && link.textContent !== title) {
+      link.textContent = title;
+      link.title = title;
+      node.querySelector("button").ariaLabel = `Actions for ${title}`;
+    }
+    mark(node, conversation.id === this.#current);
+  }
+
+  // Load the next page when the end of the list comes into sight.
+  async #reach() {
+    const { scrollTop, clientHeight, scrollHeight } = $("shelf");
+    if (!this.#cursor || this.#loading || this.#query || scrollHeight - scrollTop - clientHeight > 400) return;
+    const query = { limit: PAGE, archived: this.#archived, after: this.#cursor };
+    this.#loading = get("/v1/conversations", query);
+    try {
+      const page = await this.#loading;
+      if (query.archived !== this.#archived) return;
+      this.#cursor = page.has_more ? page.last_id : null;
+      const more = page.data.filter((one) => !this.#rows.has(one.id));
+      this.#loading = null;
+      this.#fill([...[...this.#rows.values()].map((row) => row.conversation), ...more]);
+    } catch (error) {
+      toast(error.message);
+    } finally {
+      this.#loading = null;
+    }
+  }
+
+  async #show(archived) {
+    this.#archived = archived;
+    $("view-active").ariaPressed = String(!archived);
+    $("view-archived").ariaPressed = String(archived);
+    this.#cursor = null;
+    this.#fill([]);
+    await this.refresh().catch((error) => toast(error.message));
+  }
+
+  async #search() {
+    this.#query = $("query").value.trim();
+    const searching = this.#query !== "";
+    $("views").hidden = this.list.hidden = searching;
+    $("results").hidden = !searching;
+    if (!searching) {
+      $("results").replaceChildren();
+      this.#note();
+      return;
+    }
+    const { search } = await import("./search.js");
+    await search(this.#query, () => this.#query);
+  }
+
+  // Up and down go through the list, so that Tab need not pass every row.
+  #walk(event) {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!step || !event.target.matches("a")) return;
+    event.preventDefault();
+    const links = [...this.list.querySelectorAll("a")];
+    links[links.indexOf(event.target) + step]?.focus();
+  }
+
+  #openMenu(id, button) {
+    const menu = $("menu");
+    const { conversation } = this.#rows.get(id);
+    menu.dataset.id = id;
+    menu.querySelector('[data-do="archive"] span').textContent = conversation.archived_at ? "Unarchive" : "Archive";
+    menu.showPopover();
+    const at = button.getBoundingClientRect();
+    const { width, height } = menu.getBoundingClientRect();
+    menu.style.left = `${Math.max(8, Math.min(at.left, innerWidth - width - 8))}px`;
+    menu.style.top = `${at.bottom + height > innerHeight ? at.top - height : at.bottom}px`;
+    menu.querySelector("button").focus();
+  }
+
+  async #choose(button) {
+    if (!button) return;
+    const { id } = $("menu").dataset;
+    $("menu").hidePopover();
+    if (button.dataset.do === "rename") return this.#rename(id);
+    if (button.dataset.do === "archive") return this.#archive(id, !this.find(id).archived_at);
+    return this.#delete(id);
+  }
+
+  #rename(id) {
+    const row = this.#rows.get(id);
+    const link = row.node.querySelector("a");
+    if (!link) return;
+    const input = el("input", { value: row.conversation.title ?? "", "aria-label": "Title", autocomplete: "off" });
+    let done = false;
+    const end = async (keep) => {
+      if (done) return;
+      done = true;
+      input.replaceWith(link);
+      const title = [...input.value.trim()].slice(0, TITLE_LIMIT).join("");
+      if (keep && title && title !== row.conversation.title) await this.#update(id, { title });
+    };
+    input.addEventListener("keydown", (event) => {
+      if (event.isComposing) return;
+      if (event.key === "Enter" || event.key === "Escape") {
+        event.preventDefault();
+        end(event.key === "Enter");
+        link.focus();
+      }
+    });
+    input.addEventListener("blur", () => end(true));
+    link.replaceWith(input);
+    input.select();
+    input.focus();
+  }
+
+  async #archive(id, archived) {
+    if (!(await this.#update(id, { archived }))) return;
+    const undo = { label: "Undo", run: () => this.#update(id, { archived: !archived }) };
+    toast(archived ? "Archived" : "Moved back to the active ones", undo);
+  }
+
+  async #update(id, change) {
+    try {
+      const conversation = await post(conversationPath(id), change);
+      this.put(conversation);
+      this.changed({ conversation });
+      return true;
+    } catch (error) {
+      toast(`Not changed. ${error.message}`);
+      return false;
+    }
+  }
+
+  async #delete(id) {
+    const title = titleOf(this.find(id));
+    if (!(await ask(`Delete “${title}” with all its messages? This cannot be taken back.`, "Delete"))) return;
+    try {
+      await remove(conversationPath(id));
+    } catch (error) {
+      if (error.status !== 404) return toast(`Not deleted. ${error.message}`);
+    }
+    this.drop(id);
+    this.changed({ gone: id });
+    toast("Deleted");
+  }
+}
+
+function mark(node, current) {
+  const link = node.querySelector("a");
+  if (current) link?.setAttribute("aria-current", "page");
+  else link?.removeAttribute("aria-current");
+}
+
+// Move only what is not in its place: what has the focus keeps it.
+function arrange(list, nodes) {
+  const wanted = new Set(nodes);
+  for (const node of [...list.children]) wanted.has(node) || node.remove();
+  nodes.forEach((node, index) => list.children[index] === node || list.insertBefore(node, list.children[index] ?? null));
+}
+
+function groupOf(time) {
+  const today = new Date().setHours(0, 0, 0, 0);
+  if (time >= today) return "Today";
+  if (time >= today - DAY) return "Yesterday";
+  if (time >= today - 7 * DAY) return "Last 7 days";
+  if (time >= today - 30 * DAY) return "Last 30 days";
+  return new Date(time).toLocaleDateString(undefined, { month: "long", year: "numeric" });
+}

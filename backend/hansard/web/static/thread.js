@@ -1,0 +1,264 @@
+// Show a conversation's items in order: a window that grows where one scrolls, and holds on to the end.
+
+import { conversationPath, get } from "./api.js";
+import { $, el } from "./dom.js";
+import { answer, isOutput, isReply, show, textOf } from "./item.js";
+import { parse } from "./markdown.js";
+
+const PAGE = 40;
+const MOST = 400; // shown at once; those farthest away make room, at a message of the user's
+const NEAR = 1200; // pixels from an edge at which the next page is asked for
+
+export class Thread {
+  #id;
+  #nodes = new Map(); // item id -> node
+  #calls = new Map(); // call id -> node
+  #older = false;
+  #newer = false;
+  #loading = false;
+  #pinned = true;
+  #top = 0;
+  #tail = null;
+  #stop = new AbortController();
+
+  constructor(id) {
+    this.#id = id;
+    this.box = $("thread");
+    this.list = $("items");
+    const { signal } = this.#stop;
+    this.box.addEventListener("scroll", () => this.#scrolled(), { signal, passive: true });
+    $("to-end").addEventListener("click", () => this.toEnd(), { signal });
+    const grown = new ResizeObserver(() => this.#pinned && this.#hold());
+    grown.observe(this.list);
+    grown.observe(this.box);
+    signal.addEventListener("abort", () => grown.disconnect());
+  }
+
+  close() {
+    this.#stop.abort();
+    this.#clear();
+    $("to-end").hidden = true;
+  }
+
+  // The newest item that is shown, where following goes on; null while later ones are not loaded.
+  get last() {
+    if (this.#newer) return null;
+    return [...this.#nodes.keys()].at(-1) ?? "";
+  }
+
+  get empty() {
+    return this.#nodes.size === 0;
+  }
+
+  // Show the end, or the surroundings of one item.
+  async open(itemId = null) {
+    const [older, newer, found] = itemId ? await this.#around(itemId) : [await this.#page("desc"), null, null];
+    const items = [...older.data.reverse(), ...(found ? [found] : []), ...(newer?.data ?? [])];
+    const nodes = await this.#build(items);
+    if (this.#stop.signal.aborted) return;
+    this.#clear();
+    [this.#older, this.#newer] = [older.has_more, Boolean(newer?.has_more)];
+    this.#insert(items, nodes, null);
+    this.#pinned = !found;
+    if (found) this.#reveal(itemId);
+    else this.#hold();
+    this.#edges();
+  }
+
+  async #around(itemId) {
+    return Promise.all([
+      this.#page("desc", itemId),
+      this.#page("asc", itemId),
+      get(conversationPath(this.#id, `/items/${itemId}`)),
+    ]);
+  }
+
+  #page(order, after = null) {
+    return get(conversationPath(this.#id, "/items"), { order, limit: PAGE, ...(after ? { after } : {}) });
+  }
+
+  async toEnd() {
+    if (this.#newer) await this.open();
+    this.#pinned = true;
+    this.#hold();
+  }
+
+  // Bring in what was stored after the newest item shown here.
+  async catchUp() {
+    if (this.#newer) return;
+    let page;
+    do {
+      const last = [...this.#nodes.keys()].at(-1);
+      page = await this.#page("asc", last);
+      await this.put(page.data);
+    } while (page.has_more && !this.#stop.signal.aborted);
+  }
+
+  // Put items at the end; one that is shown already is shown anew. `trees` spare asking for them.
+  async put(items, trees = null) {
+    const nodes = await this.#build(items, trees);
+    if (this.#stop.signal.aborted || this.#newer) return;
+    this.#insert(items, nodes, this.#tail);
+    this.#trim(this.#pinned);
+  }
+
+  // Show an item that is being said, and return its node; null where the end is not shown.
+  begin(item) {
+    if (this.#newer) return null;
+    this.#insert([item], [show(item)], this.#tail);
+    const node = this.#nodes.get(item.id);
+    node.classList.add("live");
+    return node;
+  }
+
+  has(itemId) {
+    return this.#nodes.has(itemId);
+  }
+
+  lastItem() {
+    return this.list.querySelector(":scope > .item:nth-last-child(1 of .item)");
+  }
+
+  // Show something after the last item: that somebody is at work, or that something went wrong.
+  set tail(node) {
+    this.#tail?.remove();
+    this.#tail = node && el("li", { className: "tail" }, node);
+    if (this.#tail && !this.#newer) this.list.append(this.#tail);
+  }
+
+  async #build(items, trees = null) {
+    const replies = items.filter(isReply);
+    const parsed = trees ?? (replies.length ? await parse(replies.map(textOf)) : []);
+    return items.map((item) => show(item, isReply(item) ? parsed[replies.indexOf(item)] : null));
+  }
+
+  #insert(items, nodes, before) {
+    items.forEach((item, index) => {
+      const known = this.#nodes.get(item.id);
+      if (known) this.#replace(item, known, nodes[index]);
+      else if (!this.#fold(item)) {
+        this.list.insertBefore(nodes[index], before);
+        this.#nodes.set(item.id, nodes[index]);
+        if (item.call_id) this.#calls.set(item.call_id, nodes[index]);
+      }
+    });
+  }
+
+  #replace(item, known, node) {
+    if (isOutput(item) && known.dataset.id !== item.id) return;
+    known.replaceWith(node);
+    this.#nodes.set(item.id, node);
+    if (item.call_id) this.#calls.set(item.call_id, node);
+  }
+
+  // The output of a call that is shown belongs into the call.
+  #fold(item) {
+    const call = isOutput(item) ? this.#calls.get(item.call_id) : null;
+    if (!call) return false;
+    answer(call, item);
+    this.#nodes.set(item.id, call);
+    return true;
+  }
+
+  #scrolled() {
+    const { scrollTop, scrollHeight, clientHeight } = this.box;
+    const left = scrollHeight - scrollTop - clientHeight;
+    // Going up lets go of the end, coming near it takes hold again.
+    if (scrollTop < this.#top - 2) this.#pinned = left < 4;
+    else if (left < 60) this.#pinned = !this.#newer;
+    this.#top = scrollTop;
+    $("to-end").hidden = !this.#newer && left < 300;
+    if (scrollTop < NEAR) this.#grow("desc");
+    else if (left < NEAR) this.#grow("asc");
+  }
+
+  #hold() {
+    this.box.scrollTop = this.box.scrollHeight;
+    this.#top = this.box.scrollTop;
+  }
+
+  #reveal(itemId) {
+    const node = this.#nodes.get(itemId);
+    node?.classList.add("found");
+    node?.scrollIntoView({ block: "center" });
+  }
+
+  async #grow(order) {
+    const up = order === "desc";
+    if (this.#loading || !(up ? this.#older : this.#newer)) return;
+    this.#loading = true;
+    try {
+      const ids = [...this.#nodes.keys()];
+      const page = await this.#page(order, up ? ids[0] : ids.at(-1));
+      const items = up ? page.data.reverse() : page.data;
+      const nodes = await this.#build(items);
+      if (this.#stop.signal.aborted) return;
+      if (up) this.#older = page.has_more;
+      else this.#newer = page.has_more;
+      this.#still(() => {
+        if (up) this.#prepend(items, nodes);
+        else this.#insert(items, nodes, this.#tail);
+        this.#trim(!up);
+      });
+      this.#edges();
+    } catch {
+      // The next scroll tries again; that the server is away is said elsewhere.
+    } finally {
+      this.#loading = false;
+    }
+  }
+
+  #prepend(items, nodes) {
+    const [shown, calls] = [this.#nodes, this.#calls];
+    [this.#nodes, this.#calls] = [new Map(), new Map()];
+    this.#insert(items, nodes, this.list.firstChild);
+    for (const [id, node] of shown) this.#nodes.set(id, node);
+    for (const [callId, node] of calls) if (!this.#calls.has(callId)) this.#calls.set(callId, node);
+  }
+
+  // Change the list without moving what is read. Browsers anchor only some changes, and not at the very top.
+  #still(change) {
+    const line = this.box.getBoundingClientRect().top;
+    const anchor = [...this.list.children].find((node) => node.getBoundingClientRect().bottom > line);
+    const before = anchor?.getBoundingClientRect().top;
+    this.box.classList.add("still");
+    change();
+    if (anchor?.isConnected) this.box.scrollTop += anchor.getBoundingClientRect().top - before;
+    this.#top = this.box.scrollTop;
+    requestAnimationFrame(() => this.box.classList.remove("still"));
+  }
+
+  #trim(fromHead) {
+    const nodes = [...this.list.querySelectorAll(":scope > .item")];
+    const spare = nodes.length - MOST;
+    if (spare < PAGE) return;
+    // Cut where a turn begins, so that no call is parted from its output.
+    const cut = fromHead
+      ? nodes.findLastIndex((node, index) => index <= spare && node.dataset.role === "user")
+      : nodes.findIndex((node, index) => index >= MOST && node.dataset.role === "user");
+    if (cut < 1) return;
+    const gone = new Set(fromHead ? nodes.slice(0, cut) : nodes.slice(cut));
+    for (const map of [this.#nodes, this.#calls]) for (const [key, node] of map) if (gone.has(node)) map.delete(key);
+    for (const node of gone) node.remove();
+    if (fromHead) this.#older = true;
+    else {
+      this.#newer = true;
+      this.#tail?.remove();
+    }
+  }
+
+  #edges() {
+    $("older").hidden = !this.#older;
+    $("newer").hidden = !this.#newer;
+    if (!this.#newer && this.#tail) this.list.append(this.#tail);
+    $("welcome").hidden = true;
+  }
+
+  #clear() {
+    this.list.replaceChildren();
+    this.#nodes.clear();
+    this.#calls.clear();
+    this.#tail = null;
+    $("older").hidden = $("newer").hidden = true;
+  }
+}

@@ -1,0 +1,111 @@
+// Show a turn while it runs: its items grow as the events of the Responses API come in.
+
+import { announce, el } from "./dom.js";
+import { isReply, textOf, write } from "./item.js";
+import { parse } from "./markdown.js";
+
+const PARSE_MS = 350;
+const LONGEST = 30_000; // beyond, a growing text is parsed once, at its end
+const ENDS = new Set(["response.completed", "response.failed", "response.incomplete", "response.cancelled"]);
+
+export class Turn {
+  #writers = new Map(); // output index -> writer
+  #last = -1;
+
+  // `ended` gets the response when the turn is over.
+  constructor(thread, id, ended) {
+    this.thread = thread;
+    this.id = id;
+    this.ended = ended;
+    thread.tail = el("div", { className: "waiting", role: "img", "aria-label": "The answer is on its way" }, el("i"), el("i"), el("i"));
+  }
+
+  // Events may come twice, from the request itself and from following the conversation.
+  take(event) {
+    if (event.sequence_number <= this.#last) return;
+    this.#last = event.sequence_number ?? this.#last;
+    const { type, output_index: index } = event;
+    if (type === "response.output_item.added") this.#begin(index, event.item);
+    else if (type === "response.output_text.delta" || type === "response.refusal.delta") this.#writers.get(index)?.add(event.delta);
+    else if (type === "response.output_item.done") this.#finish(index, event.item);
+    else if (ENDS.has(type)) this.#end(event.response);
+  }
+
+  get last() {
+    return this.#last;
+  }
+
+  #begin(index, item) {
+    const node = this.thread.begin(item);
+    if (!node || !isReply(item)) return;
+    this.thread.tail = null;
+    this.#writers.set(index, new Writer(node, textOf(item)));
+  }
+
+  async #finish(index, item) {
+    const writer = this.#writers.get(index);
+    this.#writers.delete(index);
+    writer?.close();
+    await this.thread.put([item]);
+    if (isReply(item)) announce(`The assistant answered: ${textOf(item).slice(0, 300)}`);
+  }
+
+  #end(response) {
+    for (const writer of this.#writers.values()) writer.close();
+    this.ended(response);
+  }
+}
+
+// Write a growing text: what was parsed as Markdown, and behind it what came since, as it is.
+class Writer {
+  #text;
+  #parsed = 0;
+  #tail = document.createTextNode("");
+  #timer = null;
+  #closed = false;
+
+  constructor(node, text) {
+    this.node = node;
+    this.#text = text;
+    this.body = node.querySelector(".text");
+    this.rich = el("div", { className: "rich" });
+    this.body.classList.add("verbatim");
+    this.body.replaceChildren(this.rich, this.#tail);
+    node.classList.add("writing");
+    this.add("");
+  }
+
+  add(delta) {
+    this.#text += delta;
+    this.#tail.appendData(delta);
+    if (!this.#timer && this.#text.length < LONGEST) this.#timer = setTimeout(() => this.#parse(), PARSE_MS);
+  }
+
+  close() {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.node.classList.remove("writing");
+  }
+
+  async #parse() {
+    const text = this.#text;
+    const began = performance.now();
+    const [tree] = await parse([text]);
+    if (this.#closed) return;
+    if (tree && !this.#selected()) {
+      write(this.rich, text, tree);
+      this.#parsed = text.length;
+      this.#tail.data = this.#text.slice(text.length);
+    }
+    this.#timer = null;
+    // A slow server or a long text is asked less often.
+    const pause = Math.max(PARSE_MS, 5 * (performance.now() - began));
+    if (this.#parsed < this.#text.length) this.#timer = setTimeout(() => this.#parse(), pause);
+  }
+
+  // Somebody is marking these words: leave them under the pointer.
+  #selected() {
+    const selection = getSelection();
+    return !selection.isCollapsed && this.body.contains(selection.anchorNode);
+  }
+}
