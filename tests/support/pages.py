@@ -4,7 +4,7 @@
   A `text` block right behind it is what it prints.
 * `sh` runs in bash; the variables it exports stay. A line that starts a server runs until the page ends, on a free
   port that stands in for 8000 everywhere.
-* A PostgreSQL URL stands for the test's own database.
+* A PostgreSQL URL stands for the test's own database, and PostgreSQL's commands are those of its server.
 * `<!-- not run: why -->` right before a block excuses it. Data and diagrams are not run.
 """
 
@@ -80,10 +80,11 @@ def free_port() -> int:
         return port
 
 
-def clean(environment: Mapping[str, str]) -> dict[str, str]:
-    """An environment without settings of ours, where our commands are found."""
+def clean(environment: Mapping[str, str], *folders: Path) -> dict[str, str]:
+    """An environment without settings of ours, where the commands of these folders and ours are found."""
     kept = {name: value for name, value in environment.items() if not _OURS.fullmatch(name)}
-    return kept | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"}
+    path = [*map(str, folders), str(Path(sys.executable).parent), environment["PATH"]]
+    return kept | {"PATH": os.pathsep.join(path)}
 
 
 @dataclass
@@ -91,9 +92,9 @@ class Reader:
     """Somebody who follows a page to the letter."""
 
     folder: Path
+    environment: dict[str, str]
     database_url: str | None = None
     port: int = field(default_factory=free_port)
-    environment: dict[str, str] = field(default_factory=lambda: clean(os.environ))
     servers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def follow(self, block: Block) -> None:
@@ -155,12 +156,12 @@ class Reader:
 
 
 @contextmanager
-def reading(folder: Path, *, database_url: str | None = None) -> Iterator[Reader]:
-    """Give a reader a folder that looks like the checkout and is empty otherwise."""
+def reading(folder: Path, *commands: Path, database_url: str | None = None) -> Iterator[Reader]:
+    """Give a reader a folder that looks like the checkout and is empty otherwise, and folders of more commands."""
     for name in ("Makefile", "pyproject.toml", "requirements.lock", "backend", "examples", "docs"):
         (folder / name).symlink_to(ROOT / name)
     (folder / ".venv").symlink_to(sys.prefix)
-    reader = Reader(folder, database_url)
+    reader = Reader(folder, clean(os.environ, *commands), database_url)
     try:
         yield reader
     finally:
