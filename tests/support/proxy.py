@@ -4,6 +4,7 @@ The proxy runs on the caller's event loop. It knows nothing of what it carries; 
 """
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -72,6 +73,11 @@ class Proxy:
         """End every connection."""
         for link in list(self.links):
             link.tear()
+
+    async def deserted(self) -> None:
+        """Return when every connection has ended."""
+        if self._handlers:
+            await asyncio.wait(set(self._handlers))
 
     def stall(self) -> None:
         """Carry nothing from now on, and keep every connection open."""
@@ -158,9 +164,12 @@ class Proxy:
 async def running_proxy(host: str, port: int, *, round_trip: float = 0.0) -> AsyncIterator[tuple[Proxy, int]]:
     """Run a proxy to a server and yield it with its port; a round trip takes ``round_trip`` seconds longer."""
     proxy = Proxy((host, port), round_trip=round_trip)
-    server = await asyncio.start_server(proxy.accept, HOST, 0)
+    listening = socket.create_server((HOST, 0))
+    # A small window, so that a proxy that stalls soon stalls its clients as well.
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, CHUNK)
+    server = await asyncio.start_server(proxy.accept, sock=listening)
     try:
-        yield proxy, server.sockets[0].getsockname()[1]
+        yield proxy, listening.getsockname()[1]
     finally:
         server.close()
         await proxy.close()

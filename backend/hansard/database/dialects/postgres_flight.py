@@ -62,6 +62,7 @@ class Connection:
         self._transformer = Transformer(driver)
         self._reads = _READS_OF_TLS if self._pgconn.ssl_in_use else 1
         self._socket = self._pgconn.socket
+        self._ended = False
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
         self._known: set[bytes] = set()
@@ -78,7 +79,7 @@ class Connection:
     @property
     def closed(self) -> bool:
         """Say whether the connection has ended."""
-        return self._pgconn.status == pq.ConnStatus.BAD
+        return self._ended
 
     @property
     def idle(self) -> bool:
@@ -99,10 +100,12 @@ class Connection:
 
     def close(self) -> None:
         """End the connection; whoever waits for a flight hears that it is lost."""
-        if not self.closed:
+        if not self._ended:
+            # At once, because libpq closes a dead socket by itself and the next connection gets its number.
             self._loop.remove_reader(self._socket)
             self._loop.remove_writer(self._socket)
             self._pgconn.finish()
+            self._ended = True
 
     async def fly(self, commands: Sequence[Command]) -> list[Rows]:
         """Return the rows of each command.
@@ -184,7 +187,7 @@ class Connection:
         while not pgconn.is_busy():
             result = pgconn.get_result()
             if result is None:
-                if self.closed:
+                if self._pgconn.status == pq.ConnStatus.BAD:
                     raise psycopg.OperationalError("the connection was lost")
             elif result.status == _SYNC:
                 return True
@@ -206,12 +209,17 @@ class Connection:
         self.close()
         if self._landing is None:
             return
-        if len(self._results) == self._expected or any(map(_refused, self._results)):
+        if self._decided():
             self._land()
             return
         landing = self._arrive()
         if landing is not None:
             landing.set_exception(ConnectionLost(sent=not unsent))
+
+    def _decided(self) -> bool:
+        if any(map(_refused, self._results)):
+            return True
+        return len(self._results) == self._expected and self._results[-1].status in _SERVER_ANSWERED
 
     def _arrive(self) -> asyncio.Future[list[pq.abc.PGresult]] | None:
         """End the flight; returns its future unless nobody waits for it."""
