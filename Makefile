@@ -12,6 +12,8 @@ BIN := $(VENV)/bin
 VENV_READY := $(VENV)/.ready
 NODE_DIR := .cache/npm
 NODE_READY := $(NODE_DIR)/.ready
+PGBOUNCER_DIR := .cache/pgbouncer
+PGBOUNCER_READY := $(PGBOUNCER_DIR)/.ready
 SOURCES := backend tests $(wildcard benchmarks)
 
 .DEFAULT_GOAL := help
@@ -21,7 +23,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help
 help: ## Show this list
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: install
 install: $(VENV_READY) $(NODE_READY) ## Set up everything the other verbs need (they do it themselves, too)
@@ -35,6 +37,10 @@ test: $(VENV_READY) $(NODE_READY) ## Run every test, with coverage and times (AR
 	@start=$$(date +%s); status=0; \
 	$(BIN)/python -m pytest -n $(JOBS) --maxprocesses=8 --durations=10 --cov --cov-report=term $(ARGS) || status=$$?; \
 	echo "make test took $$(( $$(date +%s) - start )) s"; exit $$status
+
+.PHONY: test-pooler
+test-pooler: $(VENV_READY) $(PGBOUNCER_READY) ## Run the tests through PgBouncer (Debian's package, fetched but not installed)
+	$(BIN)/python -m pytest -m pooler $(ARGS)
 
 .PHONY: check
 check: $(VENV_READY) ## Lint, formatting, types and import rules
@@ -86,4 +92,17 @@ $(NODE_READY): tests/node/package.json tests/node/package-lock.json $(VENV_READY
 	@mkdir -p $(NODE_DIR)
 	@cp tests/node/package.json tests/node/package-lock.json tests/node/.npmrc $(NODE_DIR)/
 	PATH="$(abspath $(BIN)):$$PATH" npm --prefix $(NODE_DIR) ci --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
+# Unpacked, never installed: apt keeps its lists in this folder too, so the system stays as it is, and root is not needed.
+$(PGBOUNCER_READY): APT = -q -o Dir::State::Lists=$(abspath $(PGBOUNCER_DIR))/lists -o Dir::Cache=$(abspath $(PGBOUNCER_DIR))/cache
+$(PGBOUNCER_READY):
+	@command -v apt-get dpkg-deb >/dev/null || { \
+		echo "PgBouncer comes from Debian's packages here, and there is no apt-get. Put its program into $(PGBOUNCER_DIR)/usr/sbin and touch $@" >&2; exit 1; }
+	@rm -rf $(PGBOUNCER_DIR) && mkdir -p $(PGBOUNCER_DIR)/lists/partial $(PGBOUNCER_DIR)/cache
+	apt-get $(APT) update
+	cd $(PGBOUNCER_DIR) && apt-get $(APT) download pgbouncer \
+		$$(apt-cache $(APT) depends pgbouncer | sed -n 's/^ *Depends: \(lib\(c-ares\|event\).*\)/\1/p')
+	@for package in $(PGBOUNCER_DIR)/*.deb; do dpkg-deb -x "$$package" $(PGBOUNCER_DIR); done
+	@rm -rf $(PGBOUNCER_DIR)/lists $(PGBOUNCER_DIR)/cache $(PGBOUNCER_DIR)/*.deb
 	@touch $@
