@@ -9,7 +9,6 @@ import pytest
 from hansard.database import migrations
 from tests.plugins.stores import TEMPLATE
 from tests.support.pages import ROOT, RUNNABLE, SHOWN, blocks_of, pages, reading
-from tests.support.pg_server import PostgresServer
 
 PAGES = {str(page.relative_to(ROOT)): blocks_of(page) for page in pages()}
 RUN = {
@@ -26,7 +25,7 @@ def test_a_page_works_from_top_to_bottom(name: str, tmp_path: Path, request: pyt
         prepared = {}
         commands = []
         if "postgresql://" in code:
-            server: PostgresServer = request.getfixturevalue("pg_server")
+            server = request.getfixturevalue("pg_server")
             prepared["database_url"] = stack.enter_context(database(server, migrated="db upgrade" not in code))
             commands.append(server.binaries.folder)
         reader = stack.enter_context(reading(tmp_path, *commands, **prepared))
@@ -35,7 +34,7 @@ def test_a_page_works_from_top_to_bottom(name: str, tmp_path: Path, request: pyt
 
 
 @contextlib.contextmanager
-def database(server: PostgresServer, *, migrated: bool) -> Iterator[str]:
+def database(server, *, migrated: bool) -> Iterator[str]:
     """A database as the page finds it: empty where the page makes the schema."""
     if migrated:
         server.make_template(TEMPLATE, migrations.upgrade)
