@@ -8,6 +8,8 @@ import pytest
 from hansard.errors import InvalidInput, NotFound, RevisionConflict
 from hansard.models.message import MessageCreate
 from hansard.models.verbatim import message_item
+from hansard.store.contract import Page
+from hansard.store.contract import Page
 from hansard.utils.ids import mint
 from tests.support.store_steps import everything_of, numbered, says, walk_items
 
@@ -187,8 +189,8 @@ class TestList:
 
     async def test_an_empty_conversation_has_an_empty_page(self, user):
         made = await user.conversations.create()
-        assert await user.items.list(made.id) == ([], False)
-        assert await user.items.list(made.id, after=5, order="desc") == ([], False)
+        assert await user.items.list(made.id) == Page([], has_more=False)
+        assert await user.items.list(made.id, after=5, order="desc") == Page([], has_more=False)
 
     @pytest.mark.parametrize(
         "page",

@@ -4,6 +4,8 @@ import pytest
 
 from hansard.errors import InvalidInput
 from hansard.models.conversation import ConversationPlace
+from hansard.store.contract import Page
+from hansard.store.contract import Page
 from tests.support.store_steps import place_of, says, walk_conversations
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -54,7 +56,7 @@ async def test_archived_conversations_are_in_a_list_of_their_own(user):
 
 
 async def test_somebody_without_conversations_has_an_empty_list(user):
-    assert await user.conversations.list() == ([], False)
+    assert await user.conversations.list() == Page([], has_more=False)
 
 
 @pytest.mark.parametrize("archived", [False, True])
@@ -103,7 +105,7 @@ async def test_a_walk_goes_on_from_the_place_of_a_conversation_that_is_gone(user
 async def test_a_walk_ends_where_nothing_follows(user):
     await make(user, 2)
     last = (await walk_conversations(user))[-1]
-    assert await user.conversations.list(after=place_of(last)) == ([], False)
+    assert await user.conversations.list(after=place_of(last)) == Page([], has_more=False)
 
 
 async def test_twenty_are_returned_unless_another_limit_is_given(user):

@@ -6,6 +6,8 @@ import pytest
 
 from hansard.errors import InvalidInput, NotFound
 from hansard.models.task_models import TaskCreate
+from hansard.store.contract import Page
+from hansard.store.contract import Page
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -76,7 +78,7 @@ async def test_a_walk_goes_on_after_a_task_that_is_gone(user):
 
 
 async def test_somebody_without_tasks_has_an_empty_list(user):
-    assert await user.tasks.list() == ([], False)
+    assert await user.tasks.list() == Page([], has_more=False)
 
 
 @pytest.mark.parametrize("limit", [0, -1, 1001, True, "20", None])
@@ -145,4 +147,4 @@ async def test_an_id_that_no_task_can_have_is_a_missing_one(user, task_id):
 @pytest.mark.parametrize("after", [2**31 - 1, 2**31, 2**63, 2**70])
 async def test_nothing_follows_an_id_beyond_all_others(user, after):
     await make(user, "one")
-    assert await user.tasks.list(after=after) == ([], False)
+    assert await user.tasks.list(after=after) == Page([], has_more=False)
