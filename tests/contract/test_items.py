@@ -9,7 +9,6 @@ from hansard.errors import InvalidInput, NotFound, RevisionConflict
 from hansard.models.message import MessageCreate
 from hansard.models.verbatim import message_item
 from hansard.store.contract import Page
-from hansard.store.contract import Page
 from hansard.utils.ids import mint
 from tests.support.store_steps import everything_of, numbered, says, walk_items
 

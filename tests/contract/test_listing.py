@@ -5,7 +5,6 @@ import pytest
 from hansard.errors import InvalidInput
 from hansard.models.conversation import ConversationPlace
 from hansard.store.contract import Page
-from hansard.store.contract import Page
 from tests.support.store_steps import place_of, says, walk_conversations
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

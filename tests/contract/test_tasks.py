@@ -7,7 +7,6 @@ import pytest
 from hansard.errors import InvalidInput, NotFound
 from hansard.models.task_models import TaskCreate
 from hansard.store.contract import Page
-from hansard.store.contract import Page
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
