@@ -37,6 +37,17 @@ async def test_only_items_make_a_conversation_active(user):
     assert ids(await walk_conversations(user)) == [second, first]
 
 
+async def test_a_clock_that_was_set_back_does_not_turn_back_the_list(user, observer):
+    first, second = await make(user, 2)
+    later = "UPDATE conversations SET last_message_at = '2999-01-01 00:00:00.000000' WHERE id = ?"
+    observer.execute(later, second.hex)
+    before = await user.conversations.get(second)
+    assert before.last_message_at.year == 2999
+    await user.items.append(second, says("Hi"))
+    assert (await user.conversations.get(second)).last_message_at == before.last_message_at
+    assert ids(await walk_conversations(user)) == [second, first]
+
+
 async def test_the_list_shows_each_conversation_as_get_does(user):
     for text in ("one", "two"):
         await user.conversations.create(items=says(text))

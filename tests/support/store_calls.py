@@ -5,27 +5,35 @@ Adding a method to the contract without a call here fails `test_every_method_is_
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterator
-from typing import NamedTuple
-from uuid import UUID
+from typing import NamedTuple, get_type_hints
+from uuid import UUID, uuid4
 
 from hansard.models.conversation import ConversationCreate
+from hansard.models.idempotency import Answer, RequestKey
 from hansard.models.message import MessageCreate
 from hansard.models.task_models import TaskCreate, TaskId
-from hansard.store.contract import Conversations, Items, Tasks, UserStore
-from hansard.utils.ids import mint
+from hansard.models.turn import EventBatch, TurnCreate, TurnEnd, TurnRead
+from hansard.store import contract
+from hansard.store.contract import UserStore
+from hansard.utils.ids import mint, new_uuid
 from tests.support.store_steps import numbered, says
 
 TITLE = "Taken over"
+ENDED = TurnEnd("completed", "{}")
 
 
 class Things(NamedTuple):
-    """Hold the names of what a user has."""
+    """Hold the names of what a user has: a conversation, one with an ended and a running turn, one abandoned."""
 
     conversation_id: UUID
     public_id: bytes
     external_id: str
     revision: int
     task_id: TaskId
+    ended: TurnRead
+    running: TurnRead
+    abandoned: TurnRead
+    lease_token: UUID
 
 
 class StoreCall(NamedTuple):
@@ -38,14 +46,42 @@ class StoreCall(NamedTuple):
 
 
 async def prepare(user: UserStore) -> Things:
-    """Give a user one of everything: a conversation of four items, found by every kind of id, and a task."""
+    """Give a user one of everything: a conversation of four items, found by every kind of id, turns and a task."""
     external_id = f"thread-{mint().hex()}"
     public_id = mint()
     announced = MessageCreate(numbered(1)[0], client_id="known", public_id=public_id)
     new = ConversationCreate(source="agents", external_id=external_id)
     made = await user.conversations.create(new, items=[announced, *numbered(3, first=2)])
     task = await user.tasks.create(TaskCreate("Buy milk"))
-    return Things(made.id, public_id, external_id, made.revision, task.id)
+    token = uuid4()
+    begun = await user.turns.begin(ConversationCreate(), a_turn(token), says("Hi"))
+    ended = await user.turns.end(begun.turn, token, ENDED, says("Hello"))
+    assert ended is not None
+    running = await user.turns.begin(ended.conversation_id, a_turn(token), says("Go on"))
+    abandoned = await user.turns.begin(ConversationCreate(), a_turn(token, lease_seconds=0), says("Hi"))
+    turns = (ended, running.turn, abandoned.turn)
+    return Things(made.id, public_id, external_id, made.revision, task.id, *turns, token)
+
+
+async def remove(user: UserStore, things: Things) -> None:
+    """Take everything away again."""
+    for conversation_id in (
+        things.conversation_id,
+        things.running.conversation_id,
+        things.abandoned.conversation_id,
+    ):
+        assert await user.conversations.delete(conversation_id)
+    assert await user.tasks.delete(things.task_id)
+
+
+def a_turn(token: UUID, *, lease_seconds: float = 3600) -> TurnCreate:
+    """Return a turn to begin."""
+    return TurnCreate(new_uuid(), "offline", "{}", token, lease_seconds)
+
+
+async def _buy_bread(user: UserStore) -> Answer:
+    await user.tasks.create(TaskCreate("Buy bread"))
+    return Answer(200, "bought")
 
 
 def _read(method: str, call: Callable[[UserStore, Things], Awaitable[object]], label: str = "") -> StoreCall:
@@ -102,6 +138,23 @@ NAMING_CALLS = [
     ),
     _write("items.delete", lambda user, it: user.items.delete(it.conversation_id, 2)),
     _write("items.delete", lambda user, it: user.items.delete(it.conversation_id, it.public_id), "by public id"),
+    _write("turns.begin", lambda user, it: user.turns.begin(it.conversation_id, a_turn(it.lease_token), says("Hi"))),
+    # What it changes, the time of the lease, nobody sees.
+    _read("turns.renew", lambda user, it: user.turns.renew(it.running.id, it.lease_token, lease_seconds=3600)),
+    _write(
+        "turns.record",
+        lambda user, it: user.turns.record(it.running.id, it.lease_token, EventBatch(0, 0, "[1]"), lease_seconds=3600),
+    ),
+    _write("turns.end", lambda user, it: user.turns.end(it.running, it.lease_token, ENDED, says("Done"))),
+    _write("turns.take_over", lambda user, it: user.turns.take_over(it.abandoned.id, uuid4(), lease_seconds=3600)),
+    _write("turns.request_cancel", lambda user, it: user.turns.request_cancel(it.running.id)),
+    _read("turns.get", lambda user, it: user.turns.get(it.running.id)),
+    _read("turns.find_active", lambda user, it: user.turns.find_active(it.running.conversation_id)),
+    _read("turns.find_newest", lambda user, it: user.turns.find_newest(it.running.conversation_id)),
+    _read("turns.events", lambda user, it: user.turns.events(it.ended.id)),
+    _read("turns.input_items", lambda user, it: user.turns.input_items(it.ended.id)),
+    _read("turns.output_items", lambda user, it: user.turns.output_items(it.ended)),
+    _write("turns.delete", lambda user, it: user.turns.delete(it.running.id)),
     _read("tasks.get", lambda user, it: user.tasks.get(it.task_id)),
     _write("tasks.update", lambda user, it: user.tasks.update(it.task_id, title=TITLE, completed=True)),
     # The two that take everything away come last.
@@ -121,6 +174,12 @@ FREE_CALLS = [
         "conversations.ensure",
         lambda user, it: user.conversations.ensure(ConversationCreate(source="graphs", external_id=it.external_id)),
     ),
+    _write(
+        "turns.begin",
+        lambda user, it: user.turns.begin(ConversationCreate(), a_turn(it.lease_token), says("Hi")),
+        "anew",
+    ),
+    _write("keys.once", lambda user, _: user.keys.once(RequestKey("key", bytes(32)), lambda: _buy_bread(user))),
     _read("conversations.list", lambda user, _: user.conversations.list()),
     _write("tasks.create", lambda user, _: user.tasks.create(TaskCreate("Buy bread"))),
     _read("tasks.list", lambda user, _: user.tasks.list()),
@@ -132,7 +191,7 @@ WRITES = [call for call in CALLS if call.writes]
 
 def methods_of_the_contract() -> Iterator[str]:
     """Yield the name of every method that does something for a user."""
-    for noun, protocol in (("conversations", Conversations), ("items", Items), ("tasks", Tasks)):
-        for name, method in vars(protocol).items():
-            if inspect.iscoroutinefunction(method) and not name.startswith("_"):
-                yield f"{noun}.{name}"
+    for noun, value in vars(UserStore).items():
+        if isinstance(value, property) and noun != "user_id":
+            protocol = get_type_hints(value.fget, vars(contract))["return"]
+            yield from (f"{noun}.{name}" for name, call in vars(protocol).items() if inspect.iscoroutinefunction(call))

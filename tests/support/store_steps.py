@@ -57,6 +57,11 @@ async def everything_of(user: UserStore, *, unlisted: Iterable[UUID] = ()) -> st
     """Spell out all that a user has, so that the smallest change shows."""
     conversations = [*await walk_conversations(user), *await walk_conversations(user, archived=True)]
     conversations += [await user.conversations.get(conversation_id) for conversation_id in unlisted]
-    items = [await walk_items(user, conversation.id) for conversation in conversations]
+    inside = [[await walk_items(user, one.id), await _newest_turn(user, one.id)] for one in conversations]
     tasks = (await user.tasks.list(limit=1000)).data
-    return exact([conversations, items, tasks])
+    return exact([conversations, inside, tasks])
+
+
+async def _newest_turn(user: UserStore, conversation_id: UUID) -> object:
+    turn = await user.turns.find_newest(conversation_id)
+    return turn and await user.turns.events(turn.id)
