@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -44,7 +44,9 @@ class Pooler:
 
 
 @contextlib.contextmanager
-def running_pgbouncer(server: PostgresServer, *, pool_size: int) -> Iterator[Pooler]:
+def running_pgbouncer(
+    server: PostgresServer, *, pool_size: int, settings: Mapping[str, str] | None = None
+) -> Iterator[Pooler]:
     """Run PgBouncer in transaction mode: each database has ``pool_size`` server connections for all its clients."""
     folder = _folder_of(server)
     port = _free_port()
@@ -55,6 +57,7 @@ def running_pgbouncer(server: PostgresServer, *, pool_size: int) -> Iterator[Poo
         CONFIGURATION.format(
             host=HOST, server_port=server.port, port=port, users=users, log=log, pool_size=pool_size
         ).lstrip()
+        + "".join(f"{name} = {value}\n" for name, value in (settings or {}).items())
     )
     process = subprocess.Popen(
         [folder / "pgbouncer", configuration],
@@ -78,9 +81,10 @@ def _folder_of(server: PostgresServer) -> Path:
     if not program.exists():
         raise FileNotFoundError(f"There is no PgBouncer in {FOLDER}. {ADVICE}")
     folder = server.workspace / "pgbouncer"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     for part in (program, *FOLDER.glob("usr/lib/*/*.so*")):
-        shutil.copy(part, folder / part.name)
+        if not (folder / part.name).exists():
+            shutil.copy(part, folder / part.name)
     account = server.binaries.account
     if account:
         os.chown(folder, account["user"], account["group"])

@@ -45,10 +45,13 @@ def connect(url: DatabaseUrl, *, limits: Limits | None = None, create: bool = Fa
 def _postgres(url: DatabaseUrl, limits: Limits) -> Engine:
     try:
         import psycopg  # noqa: PLC0415 - the driver is an extra
+
+        from hansard.database.dialects.postgres_url import conninfo_of  # noqa: PLC0415 - needs the driver
     except ImportError as error:
         raise ConfigurationError("PostgreSQL needs the driver: pip install 'hansard[postgres]'") from error
     # The driver reads the URL itself, so that everything libpq knows may stand in it.
-    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url.text), poolclass=NullPool)
+    conninfo = conninfo_of(url.text)
+    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo), poolclass=NullPool)
     settings = (f"{limits.lock:.3f}s", f"{limits.statement:.3f}s")
 
     @event.listens_for(engine, "begin")

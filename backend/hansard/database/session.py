@@ -8,8 +8,9 @@ from contextvars import ContextVar
 
 from sqlalchemy.sql import Executable
 
-from hansard.database.dialects.base import Backend, Transaction
+from hansard.database.dialects.base import POOL_SIZE, Backend, Transaction
 from hansard.database.dialects.sqlite import SqliteBackend
+from hansard.database.roles import DEFAULT_ROLE
 from hansard.database.statement import Prepared, PreparedCall, Rows, Script
 from hansard.database.urls import parse_url
 from hansard.errors import ConfigurationError
@@ -104,10 +105,15 @@ def _decode(calls: list[PreparedCall], found: list[Rows]) -> list[Rows]:
     return [call.prepared.decode(rows) for call, rows in zip(calls, found, strict=True)]
 
 
-async def open_database(url: str) -> Database:
-    """Open the database at ``url``: a SQLite path or any PostgreSQL URL.
+async def open_database(
+    url: str, *, role: str = DEFAULT_ROLE, pool_size: int = POOL_SIZE, prepare: bool = False
+) -> Database:
+    """Open the database at ``url``: a SQLite path or any PostgreSQL URL, such as the one a provider shows.
 
-    Does not migrate (see `hansard.database.migrations`). PostgreSQL needs the ``postgres`` extra.
+    Does not migrate (see `hansard.database.migrations`) and does not connect yet. PostgreSQL needs the ``postgres``
+    extra, and the rest is for it alone: ``role`` is the runtime role that every transaction takes, ``pool_size`` the
+    most connections at once. ``prepare`` keeps statements prepared on them: faster, and only for connections that
+    go to the server directly, because a pooler would hand them to somebody else. Raises `ConfigurationError`.
     """
     parsed = parse_url(url)
     if parsed.path is not None:
@@ -116,4 +122,4 @@ async def open_database(url: str) -> Database:
         from hansard.database.dialects.postgres import PostgresBackend  # noqa: PLC0415 - the driver is an extra
     except ImportError as error:
         raise ConfigurationError("PostgreSQL needs the driver: pip install 'hansard[postgres]'") from error
-    return Database(await PostgresBackend.open(parsed.text))
+    return Database(PostgresBackend(parsed.text, role=role, pool_size=pool_size, prepare=prepare))

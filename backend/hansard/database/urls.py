@@ -38,9 +38,10 @@ def parse_url(text: str) -> DatabaseUrl:
 
     ``sqlite:///relative.db`` and ``sqlite:////absolute.db`` name files; ``postgresql://`` (also ``postgres://``)
     takes every parameter libpq knows, so the string a provider shows can be pasted as it is. A driver suffix
-    such as ``+asyncpg`` is dropped. Raises `ConfigurationError`, which never repeats the password.
+    such as ``+asyncpg`` is dropped, as are the quotes and the ``psql`` that consoles put around it. Raises
+    `ConfigurationError`, which never repeats the password.
     """
-    scheme, separator, rest = text.strip().partition("://")
+    scheme, separator, rest = text.strip().removeprefix("psql ").strip(" '\"").partition("://")
     base, plus, driver = scheme.lower().partition("+")
     if not separator or plus + driver not in _DRIVERS:
         raise ConfigurationError("DATABASE_URL must look like sqlite:///path or postgresql://user@host/database")

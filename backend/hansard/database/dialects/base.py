@@ -53,3 +53,4 @@ class Backend(Protocol):
 
 
 TRANSACTION_SECONDS = 30.0
+POOL_SIZE = 16

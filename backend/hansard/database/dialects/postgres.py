@@ -23,10 +23,8 @@ from hansard.errors import DatabaseError, DatabaseUnavailable, OutcomeUnknown
 
 T = TypeVar("T")
 
-DEFAULT_ROLE = "hansard_app"
 CONNECT_SECONDS = 15.0
 IDLE_SECONDS = 300.0
-POOL_SIZE = 16
 
 IN_DOUBT = "the connection to PostgreSQL was lost while a write was under way: it may be stored or not"
 
@@ -45,26 +43,19 @@ class PostgresBackend:
     name = "postgresql"
     arrays = True
 
-    def __init__(self, conninfo: str, *, role: str, pool_size: int, prepare: bool) -> None:
-        self.sqlalchemy_dialect: Dialect = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call] # SQLAlchemy
-        self._pool = Pool(
-            partial(_connect, conninfo), size=pool_size, wait_seconds=CONNECT_SECONDS, idle_seconds=IDLE_SECONDS
-        )
-        self._role = role
-        self._prepare = prepare
-        self._running: set[asyncio.Task[Any]] = set()
-
-    @classmethod
-    async def open(
-        cls, url: str, *, role: str = DEFAULT_ROLE, pool_size: int = POOL_SIZE, prepare: bool = False
-    ) -> PostgresBackend:
-        """Make the pool; connections are made when they are needed, so an unreachable server shows at first use.
+    def __init__(self, url: str, *, role: str, pool_size: int, prepare: bool) -> None:
+        """Connect to nothing yet, so an unreachable server shows at first use.
 
         ``prepare`` may be on only where connections are direct: a pooler hands one server connection to many.
         """
+        connect = partial(_connect, conninfo_of(url))
         if prepare:
             refuse_pooler(url)
-        return cls(conninfo_of(url), role=role, pool_size=pool_size, prepare=prepare)
+        self.sqlalchemy_dialect: Dialect = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call] # SQLAlchemy
+        self._pool = Pool(connect, size=pool_size, wait_seconds=CONNECT_SECONDS, idle_seconds=IDLE_SECONDS)
+        self._role = role
+        self._prepare = prepare
+        self._running: set[asyncio.Task[Any]] = set()
 
     async def read(self, user_id: str, calls: Sequence[PreparedCall]) -> list[Rows]:
         """Run a script in a read-only transaction; sent once more when the connection dies."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import psycopg
 from psycopg import pq
@@ -43,7 +43,7 @@ def refuse_pooler(url: str) -> None:
 
 def _complaint(url: str) -> str:
     known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
-    names = [name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)]
+    names = [name for name, _ in parse_qsl(url.partition("?")[2], keep_blank_values=True)]
     unknown = ", ".join(name for name in names if name not in known)
     if unknown:
         return f"DATABASE_URL has parameters that PostgreSQL's libpq does not know: {unknown}"
