@@ -27,9 +27,10 @@ from hansard.api import (
     sessions,
     tasks,
 )
-from hansard.api.auth import Authenticator, Hs256Verifier, check_secret, issue_token
+from hansard.api.auth import Authenticator, Hs256Verifier, Verifier, check_secret, issue_token
 from hansard.api.deps import Edge
 from hansard.api.intake import MOST_ITEMS
+from hansard.api.jwks import JwksVerifier, Provider
 from hansard.api.kinds import prefix_of
 from hansard.api.local_secret import LocalSecret
 from hansard.api.page_session import TokenCookie
@@ -56,8 +57,9 @@ class Access:
     in and hands their tokens to the page.
     """
 
-    key: bytes
+    verifier: Verifier
     cursor_key: bytes
+    key: bytes | None = None
     sessions: LocalSessions | None = None
     cookie: str | None = None
 
@@ -68,34 +70,49 @@ class Access:
 
     def authenticator(self) -> Authenticator:
         """Return who checks requests."""
-        verifier = Hs256Verifier(self.key, only_user=LOCAL_USER if self.embedded else None)
         if self.cookie is not None:
-            return Authenticator(verifier, TokenCookie(verifier, name=self.cookie))
-        return Authenticator(verifier, self.sessions)
+            return Authenticator(self.verifier, TokenCookie(self.verifier, name=self.cookie))
+        return Authenticator(self.verifier, self.sessions)
 
     def token(self, user_id: str, *, ttl: timedelta) -> str:
         """Return an API key; raises `InvalidInput` for a user that this mode does not have."""
         if self.embedded and user_id != LOCAL_USER:
             raise InvalidInput(f"without JWT_SECRET_KEY there is one user only: {LOCAL_USER}", param="user")
+        if self.key is None:
+            raise ConfigurationError("with HANSARD_JWKS_URL the provider issues the tokens: nobody here can sign one")
         return issue_token(self.key, user_id, ttl=ttl)
 
 
 def open_access(settings: Settings) -> Access:
-    """Decide the mode: tokens where there is a secret, else the embedded single user.
+    """Decide the mode: tokens where there is a secret or a provider's keys, else the embedded single user.
 
-    Raises `ConfigurationError` where neither can be. In embedded mode the secret is made when it is missing.
+    Raises `ConfigurationError` where none can be. In embedded mode the secret is made when it is missing.
     """
+    if settings.jwks_url is not None:
+        return _provider_access(settings, settings.jwks_url)
     if settings.jwt_secret_key is not None:
         key = check_secret(settings.jwt_secret_key.get_secret_value().encode())
-        return Access(key, cursor_key=key, cookie=settings.session_cookie)
+        return Access(Hs256Verifier(key), cursor_key=key, key=key, cookie=settings.session_cookie)
     path = parse_url(settings.database_url.get_secret_value()).path
     if path is None:
         raise ConfigurationError(
             "DATABASE_URL names a server, so there are users to tell apart: set JWT_SECRET_KEY to the secret that "
-            "their tokens are signed with (at least 32 bytes)"
+            "their tokens are signed with (at least 32 bytes), or HANSARD_JWKS_URL"
         )
     secret = LocalSecret(path)
-    return Access(secret.derive("api key"), secret.derive("cursor"), LocalSessions(secret))
+    key = secret.derive("api key")
+    verifier = Hs256Verifier(key, only_user=LOCAL_USER)
+    return Access(verifier, cursor_key=secret.derive("cursor"), key=key, sessions=LocalSessions(secret))
+
+
+def _provider_access(settings: Settings, url: str) -> Access:
+    if settings.jwt_secret_key is not None:
+        raise ConfigurationError("JWT_SECRET_KEY and HANSARD_JWKS_URL exclude each other: set only one")
+    verifier = JwksVerifier(Provider(url, settings.jwt_issuer or "", settings.jwt_audience or ""))
+    # All workers must share the key, and there is no secret but the database's. A forged cursor would only choose
+    # where its own user's list goes on.
+    cursor_key = settings.database_url.get_secret_value().encode()
+    return Access(verifier, cursor_key=cursor_key, cookie=settings.session_cookie)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:

@@ -39,6 +39,17 @@ class Settings(BaseSettings):
     jwt_algorithm: Literal["HS256"] = Field(
         "HS256", validation_alias="JWT_ALGORITHM", description="How tokens are signed: `HS256`."
     )
+    jwks_url: str | None = Field(
+        None,
+        description="Where the provider that signs people in publishes its public keys (Better Auth: "
+        "`…/api/auth/jwks`); https, or http on this machine. In place of `JWT_SECRET_KEY`, for EdDSA, ES256 and RS256.",
+    )
+    jwt_issuer: str | None = Field(
+        None, description="With `HANSARD_JWKS_URL`, required: what `iss` must be in every token."
+    )
+    jwt_audience: str | None = Field(
+        None, description="With `HANSARD_JWKS_URL`, required: what `aud` must name in every token."
+    )
     provision_users: bool = Field(
         default=True,
         description="Whether a user whom the database does not know is made on the first write. "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final, NamedTuple, Protocol
 
@@ -17,8 +18,8 @@ ALGORITHM: Final = "HS256"
 SECRET_BYTES: Final = 32
 _EMAIL_CODE_POINTS: Final = 320
 _MISSING = "You did not provide an API key. Send it as 'Authorization: Bearer YOUR_KEY'."
-_INVALID = "The API key is not valid."
-_EXPIRED = "The API key has expired."
+INVALID: Final = "The API key is not valid."
+EXPIRED: Final = "The API key has expired."
 
 
 class Identity(NamedTuple):
@@ -56,14 +57,14 @@ class Hs256Verifier:
         """Return the ``sub`` and ``email`` of a token that is signed by us and has not expired."""
         try:
             claims = jwt.decode(token, self._secret, algorithms=[ALGORITHM], options={"require": ["exp", "sub"]})
-            user_id = check_user_id(claims["sub"])
+            found = read_claims(claims)
         except jwt.ExpiredSignatureError:
-            raise unauthenticated(_EXPIRED) from None
+            raise unauthenticated(EXPIRED) from None
         except (jwt.PyJWTError, InvalidInput, ValueError, ArithmeticError, RecursionError):
-            raise unauthenticated(_INVALID) from None
-        if self._only_user is not None and user_id != self._only_user:
-            raise unauthenticated(_INVALID)
-        return Identity(user_id, _email(claims.get("email")))
+            raise unauthenticated(INVALID) from None
+        if self._only_user is not None and found.user_id != self._only_user:
+            raise unauthenticated(INVALID)
+        return found
 
 
 class Authenticator:
@@ -82,7 +83,7 @@ class Authenticator:
         if header is not None:
             scheme, _, token = header.partition(" ")
             if scheme.lower() != "bearer" or not token:
-                raise unauthenticated(_INVALID)
+                raise unauthenticated(INVALID)
             return await self._verifier.identity(token.strip())
         identity = await self._sessions.identity(request) if self._sessions else None
         if identity is None:
@@ -111,6 +112,11 @@ def unauthenticated(message: str) -> ApiError:
     """Return the error for a request whose sender nobody knows."""
     challenge = "Bearer" if message == _MISSING else 'Bearer error="invalid_token"'
     return ApiError(message, status=401, code="invalid_api_key", headers={"www-authenticate": challenge})
+
+
+def read_claims(claims: Mapping[str, object]) -> Identity:
+    """Return who verified claims stand for; raises `InvalidInput` for a ``sub`` that cannot be a user's id."""
+    return Identity(check_user_id(claims.get("sub")), _email(claims.get("email")))
 
 
 def _email(claim: object) -> str | None:
