@@ -39,9 +39,9 @@ from hansard.config import Settings, load_settings
 from hansard.database import Database, migrations, open_database
 from hansard.database.urls import parse_url
 from hansard.errors import ConfigurationError, InvalidInput, SchemaOutdated
+from hansard.services.keeper import Pace
 from hansard.services.task_tools import task_tools
 from hansard.services.turns import Turns
-from hansard.store.contract import Store
 from hansard.store.sql import SqlStore
 from hansard.utils.cursor import CursorSealer
 
@@ -150,10 +150,10 @@ def _lifespan(settings: Settings, access: Access) -> Callable[[FastAPI], Abstrac
         database = await open_database(settings.database_url.get_secret_value())
         try:
             edge = _edge(settings, access, database)
-            turns = _turns(edge.store)
+            turns = _turns(settings)
             app.state.edge, app.state.turns = edge, turns
             yield
-            await turns.aclose()
+            await turns.aclose(grace_seconds=settings.shutdown_grace_seconds)
         finally:
             await database.close()
 
@@ -162,7 +162,12 @@ def _lifespan(settings: Settings, access: Access) -> Callable[[FastAPI], Abstrac
 
 def _edge(settings: Settings, access: Access, database: Database) -> Edge:
     return Edge(
-        store=SqlStore(database, provision_users=settings.provision_users, max_item_bytes=settings.max_item_bytes),
+        store=SqlStore(
+            database,
+            provision_users=settings.provision_users,
+            max_item_bytes=settings.max_item_bytes,
+            events_kept_seconds=settings.events_kept_hours * 3600,
+        ),
         authenticator=access.authenticator(),
         cursors=CursorSealer(access.cursor_key),
         ready=_readiness(database, settings.database_url.get_secret_value()),
@@ -170,13 +175,18 @@ def _edge(settings: Settings, access: Access, database: Database) -> Edge:
     )
 
 
-def _turns(store: Store) -> Turns:
+def _turns(settings: Settings) -> Turns:
     return Turns(
-        store,
-        {offline.MODEL: offline.OfflineAssistant(pace=0)},
+        {offline.MODEL: offline.OfflineAssistant(pace=settings.offline_pace_seconds)},
         default_model=offline.MODEL,
         prefix_of=prefix_of,
         tools_for=lambda user: task_tools(user.tasks),
+        pace=Pace(
+            lease_seconds=settings.lease_seconds,
+            batch_seconds=settings.batch_seconds,
+            batch_bytes=settings.batch_bytes,
+            wait_seconds=settings.conflict_wait_seconds,
+        ),
     )
 
 

@@ -74,6 +74,45 @@ class Settings(BaseSettings):
     sign_in_url: HttpUrl | None = Field(
         None, description="Where the page sends people whose session has ended: an address of that application."
     )
+    lease_seconds: float = Field(
+        15,
+        ge=1,
+        le=600,
+        description="How long a running turn is its process' own after each sign of life. When a process dies, its "
+        "conversations are free again after this many seconds.",
+    )
+    batch_seconds: float = Field(
+        0.25,
+        gt=0,
+        le=5,
+        description="How long what an agent says may wait to be stored: the most of a running answer, in seconds, that "
+        "a crash can cost.",
+    )
+    batch_bytes: int = Field(
+        4096, ge=1, le=1024 * 1024, description="Or how much of it, in bytes of its events, whichever comes first."
+    )
+    events_kept_hours: float = Field(
+        24,
+        gt=0,
+        le=24 * 365,
+        description="How long the events of a response are kept for clients that come back to its stream. The response "
+        "itself is kept without limit.",
+    )
+    conflict_wait_seconds: float = Field(
+        30,
+        ge=0,
+        le=600,
+        description="How long a request with `X-Hansard-On-Conflict: wait` waits for the turn before it.",
+    )
+    shutdown_grace_seconds: float = Field(
+        10,
+        ge=0,
+        le=600,
+        description="How long running turns may go on when the server is stopped; what is said until then is kept.",
+    )
+    offline_pace_seconds: float = Field(
+        0.02, ge=0, le=5, description="The pause between two words of the offline assistant."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="The least that is logged; `INFO` writes one line for each request."
     )

@@ -12,6 +12,7 @@
     │   ├── RevisionConflict               the conversation changed since it was read
     │   └── ConversationLocked             a turn is running in this conversation
     ├── UnknownUser (PermissionError)      no such user, and none may be made
+    ├── ShuttingDown                       this process takes no new turns; another one may
     ├── DatabaseError
     │   ├── DatabaseUnavailable            nothing was written; try again
     │   ├── OutcomeUnknown                 the connection died while a commit was under way
@@ -80,6 +81,10 @@ class ConversationLocked(Conflict):
 
 class UnknownUser(HansardError, PermissionError):
     """Report a user that the ``user`` table does not have and that may not be made."""
+
+
+class ShuttingDown(HansardError):
+    """Report that this process is being stopped and begins no more turns; nothing was written."""
 
 
 class DatabaseError(HansardError):

@@ -141,10 +141,10 @@ WRONG = [
     ({"input": [{"type": "function_call_output", "call_id": "c"}]}, "input[0].output", "missing_required_parameter"),
     ({"input": "x", "model": 3}, "model", "invalid_type"),
     ({"input": "x", "model": "gpt-none"}, "model", "model_not_found"),
-    ({"input": "x", "stream": True}, "stream", "unsupported_parameter"),
     ({"input": "x", "stream": "yes"}, "stream", "invalid_type"),
-    ({"input": "x", "background": True}, "background", "unsupported_parameter"),
-    ({"input": "x", "previous_response_id": "resp_1"}, "previous_response_id", "unsupported_parameter"),
+    ({"input": "x", "background": 1}, "background", "invalid_type"),
+    ({"input": "x", "previous_response_id": "resp_1"}, "previous_response_id", "previous_response_not_found"),
+    ({"input": "x", "previous_response_id": 3}, "previous_response_id", "invalid_type"),
     (
         {"input": "x", "previous_response_id": "resp_1", "conversation": "conv_1"},
         "previous_response_id",

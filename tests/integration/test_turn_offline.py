@@ -22,9 +22,8 @@ from hansard.store.sql import SqlStore
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-def offline_turns(store: SqlStore) -> Turns:
+def offline_turns() -> Turns:
     return Turns(
-        store,
         {MODEL: OfflineAssistant(pace=0)},
         default_model=MODEL,
         prefix_of=prefix_of,
@@ -45,9 +44,7 @@ class Talk:
         return await self.send(message_item("user", "completed", text))
 
     async def send(self, *items: dict) -> str:
-        response = await self._turns.run(
-            self.user.user_id, TurnRequest(items=items, conversation_id=self.conversation_id)
-        )
+        response = await self._turns.run(self.user, TurnRequest(items=items, conversation_id=self.conversation_id))
         assert response["status"] == "completed", response["error"]
         text: str = response["output"][-1]["content"][0]["text"]
         return text
@@ -63,14 +60,14 @@ class Talk:
 @pytest_asyncio.fixture(loop_scope="module")
 async def talk(store: SqlStore, user: UserStore) -> Talk:
     conversation = await user.conversations.create()
-    return Talk(offline_turns(store), user, conversation.id)
+    return Talk(offline_turns(), user, conversation.id)
 
 
 @pytest.fixture
 def new_talk(store: SqlStore, new_user: Callable[[], UserStore]) -> Callable[[], Awaitable[Talk]]:
     async def begin() -> Talk:
         user = new_user()
-        return Talk(offline_turns(store), user, (await user.conversations.create()).id)
+        return Talk(offline_turns(), user, (await user.conversations.create()).id)
 
     return begin
 

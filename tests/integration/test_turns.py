@@ -38,9 +38,8 @@ class Scripted:
         return self._script(request)
 
 
-def turns_of(store: SqlStore, script: Script, *, tools: list[Tool] | None = None, history_items: int = 200) -> Turns:
+def turns_of(script: Script, *, tools: list[Tool] | None = None, history_items: int = 200) -> Turns:
     return Turns(
-        store,
         {"scripted": Scripted(script)},
         default_model="scripted",
         prefix_of=prefix_of,
@@ -71,7 +70,7 @@ async def texts(user: UserStore, conversation_id: UUID) -> list[str]:
 async def test_question_and_answer_are_stored_in_order_and_the_response_names_them(store, user) -> None:
     home = (await user.conversations.create()).id
     request = TurnRequest(items=[user_says("hello"), user_says("world")], conversation_id=home)
-    response = await turns_of(store, echo).run(user.user_id, request)
+    response = await turns_of(echo).run(user, request)
     assert await texts(user, home) == ["hello", "world", "You said: world"]
     [shown] = response["output"]
     named = parse(shown["id"], prefix="msg")
@@ -90,7 +89,7 @@ async def test_what_the_user_said_is_durable_before_the_agent_is_asked(store, us
         yield DONE
 
     request = TurnRequest(items=[user_says("hello")], conversation_id=home)
-    running = asyncio.create_task(turns_of(store, waiting).run(user.user_id, request))
+    running = asyncio.create_task(turns_of(waiting).run(user, request))
     await asked.wait()
     other = await open_database(database_url)
     assert await texts(SqlStore(other).for_user(user.user_id), home) == ["hello"]
@@ -109,9 +108,9 @@ async def test_a_turn_runs_to_its_end_when_nobody_waits_for_it_any_more(store, u
         async for event in echo(request):
             yield event
 
-    turns = turns_of(store, waiting)
+    turns = turns_of(waiting)
     request = TurnRequest(items=[user_says("hello")], conversation_id=home)
-    client = asyncio.create_task(turns.run(user.user_id, request))
+    client = asyncio.create_task(turns.run(user, request))
     await asked.wait()
     client.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -139,7 +138,7 @@ async def test_an_agent_that_breaks_leaves_what_it_said_and_says_that_it_failed(
 
     tool = Tool("own_tool", "", {}, never)
     request = TurnRequest(items=[user_says("hello")], conversation_id=home)
-    response = await turns_of(store, breaking, tools=[tool]).run(user.user_id, request)
+    response = await turns_of(breaking, tools=[tool]).run(user, request)
     assert response["status"] == "failed"
     assert response["error"]["code"] == "server_error"
     assert "secret detail" not in str(response)
@@ -154,10 +153,10 @@ async def test_an_agent_that_breaks_leaves_what_it_said_and_says_that_it_failed(
 async def test_after_a_failure_the_conversation_goes_on(store, user) -> None:
     home = (await user.conversations.create()).id
     request = TurnRequest(items=[user_says("hello")], conversation_id=home)
-    await turns_of(store, breaking).run(user.user_id, request)
+    await turns_of(breaking).run(user, request)
     agent = Scripted(echo)
-    again = Turns(store, {"m": agent}, default_model="m", prefix_of=prefix_of)
-    response = await again.run(user.user_id, request)
+    again = Turns({"m": agent}, default_model="m", prefix_of=prefix_of)
+    response = await again.run(user, request)
     assert response["status"] == "completed"
     shown = agent.asked[0].history
     assert {item["call_id"] for item in shown if item["type"] == "function_call"} == {
@@ -185,7 +184,7 @@ async def immense(_: AgentRequest) -> AsyncGenerator[Event | Outcome, None]:
 async def test_an_agent_that_does_not_keep_the_rules_has_failed(store, user, script, said) -> None:
     home = (await user.conversations.create()).id
     request = TurnRequest(items=[user_says("hello")], conversation_id=home)
-    response = await turns_of(store, script).run(user.user_id, request)
+    response = await turns_of(script).run(user, request)
     assert (response["status"], response["output"]) == ("failed", [])
     assert said in response["error"]["message"]
     assert await texts(user, home) == ["hello"]
@@ -202,7 +201,7 @@ async def test_the_outcome_is_told_as_the_agent_told_it(store, user, outcome) ->
     async def ending(_: AgentRequest) -> AsyncGenerator[Event | Outcome, None]:
         yield outcome
 
-    response = await turns_of(store, ending).run(user.user_id, TurnRequest(items=[user_says("hello")]))
+    response = await turns_of(ending).run(user, TurnRequest(items=[user_says("hello")]))
     assert response["status"] == outcome.status
     assert response["usage"] == outcome.usage
     assert response["error"] == outcome.error
@@ -216,9 +215,9 @@ async def test_the_agent_is_shown_the_newest_items_and_no_half_of_a_call(store, 
     await user.items.append(home, [user_says("old"), call, output, user_says("one"), user_says("two")])
     for limit, shown in [(3, ["one", "two", "new"]), (4, ["f\n{}", "1", "one", "two", "new"])]:
         agent = Scripted(echo)
-        turns = Turns(store, {"m": agent}, default_model="m", prefix_of=prefix_of, history_items=limit)
+        turns = Turns({"m": agent}, default_model="m", prefix_of=prefix_of, history_items=limit)
         fresh = (await user.conversations.create(items=[read.item for read in await user.items.last(home, 9)])).id
-        await turns.run(user.user_id, TurnRequest(items=[user_says("new")], conversation_id=fresh))
+        await turns.run(user, TurnRequest(items=[user_says("new")], conversation_id=fresh))
         assert [text_of(item) for item in agent.asked[0].history] == shown
 
 
@@ -237,15 +236,15 @@ async def test_the_agent_gets_the_parameters_and_the_tools_of_the_user(store, us
 
         return [Tool("whose", "", {}, whose)]
 
-    turns = Turns(store, {"m": agent}, default_model="m", prefix_of=prefix_of, tools_for=tools_for)
-    await turns.run(user.user_id, TurnRequest(items=[user_says("x")], parameters={"temperature": 0.5, "new": [1]}))
+    turns = Turns({"m": agent}, default_model="m", prefix_of=prefix_of, tools_for=tools_for)
+    await turns.run(user, TurnRequest(items=[user_says("x")], parameters={"temperature": 0.5, "new": [1]}))
     [asked] = agent.asked
     assert asked.parameters == {"temperature": 0.5, "new": [1]}
     assert await asked.tools[0].call({}) == {"user": user.user_id}
 
 
 async def test_without_a_conversation_an_unlisted_one_begins(store, user) -> None:
-    response = await turns_of(store, echo).run(user.user_id, TurnRequest(items=[user_says("hello")]))
+    response = await turns_of(echo).run(user, TurnRequest(items=[user_says("hello")]))
     named = parse(response["conversation"]["id"], prefix="conv")
     assert named
     assert await texts(user, named.uuid) == ["hello", "You said: hello"]
@@ -256,7 +255,7 @@ async def test_what_shall_not_be_stored_never_reaches_the_database(store, user, 
     sent: list[str] = []
     database.on_statement = sent.append
     request = TurnRequest(items=[user_says("hello")], store=False)
-    response = await turns_of(store, echo).run(user.user_id, request)
+    response = await turns_of(echo).run(user, request)
     assert response["output"][0]["content"][0]["text"] == "You said: hello"
     assert response["conversation"] is None
     assert sent == []
@@ -278,7 +277,7 @@ async def test_a_turn_that_cannot_be_is_refused_before_anything_is_stored(store,
         yield DONE
 
     with pytest.raises(InvalidInput if wrong == "model" else NotFound):
-        await turns_of(store, unasked).run(user.user_id, request)
+        await turns_of(unasked).run(user, request)
     assert await texts(homes[wrong], home) == []
 
 
@@ -295,9 +294,9 @@ async def test_turns_of_many_conversations_run_at_the_same_time(store, user) -> 
         async for event in echo(request):
             yield event
 
-    turns = turns_of(store, meeting)
+    turns = turns_of(meeting)
     homes = [(await user.conversations.create()).id for _ in range(20)]
     requests = [TurnRequest(items=[user_says(str(home))], conversation_id=home) for home in homes]
-    await asyncio.gather(*[turns.run(user.user_id, request) for request in requests])
+    await asyncio.gather(*[turns.run(user, request) for request in requests])
     for home in homes:
         assert await texts(user, home) == [str(home), f"You said: {home}"]

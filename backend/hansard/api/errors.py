@@ -29,6 +29,7 @@ from hansard.errors import (
     OutcomeUnknown,
     RevisionConflict,
     SchemaOutdated,
+    ShuttingDown,
     UnknownUser,
 )
 from hansard.utils.json_text import write_json
@@ -144,6 +145,9 @@ def _server_fault(error: HansardError) -> Fault:
     if isinstance(error, OutcomeUnknown):
         message = "The database was lost while the change was being saved. Read before you write again."
         return Fault(_UNAVAILABLE, message, "outcome_unknown")
+    if isinstance(error, ShuttingDown):
+        message = "This server is being stopped; nothing was written. Please try again."
+        return Fault(_UNAVAILABLE, message, "shutting_down", retry=True, headers={"retry-after": "1"})
     if isinstance(error, SchemaOutdated):
         return Fault(_UNAVAILABLE, "The database is not migrated to this release.", "schema_outdated")
     return Fault(_SERVER_ERROR, "The server had an error while processing your request.", "internal_error")

@@ -1,85 +1,30 @@
-"""Serve responses: a turn of the conversation, as the OpenAI Responses API asks for it."""
+"""Serve responses: turns of a conversation, as the OpenAI Responses API asks for them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Final, cast
-from uuid import UUID
+from collections.abc import AsyncGenerator
+from typing import Annotated, Any, Final, Literal, cast
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from hansard.api.answers import JsonAnswer
-from hansard.api.bodies import check_flag, missing, wrong_type
-from hansard.api.deps import CurrentUser, JsonBody, OwnStore
-from hansard.api.intake import check_items, settle_items
-from hansard.api.wire import read_conversation_id
-from hansard.errors import InvalidInput, NotFound
-from hansard.models.limits import JsonObject, check_metadata
-from hansard.models.verbatim import message_item
-from hansard.services.turns import TurnRequest, Turns
-from hansard.store.contract import UserStore
+from hansard.api.deps import JsonBody, OwnStore
+from hansard.api.paging import Limit, OrderOf, checked_include
+from hansard.api.streams import EventStream, Frame, last_event_id, read_sequence
+from hansard.api.turn_bodies import REQUEST, read_turn, sent_id
+from hansard.api.wire import item_list_json, read_item_ref, read_response_id
+from hansard.errors import NotFound
+from hansard.services.channel import StreamEvent
+from hansard.services.turns import Turn, Turns
 from hansard.utils.json_text import write_json
 
 router = APIRouter(tags=["Responses"])
 
-_NUMBER: Final = (int, float)
-# The parameters that a response repeats: the SDKs read them, so their types must be right. `None` is "not sent".
-_TYPES: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
-    "instructions": ((str, list), "a string or an array"),
-    "max_output_tokens": ((int,), "an integer"),
-    "max_tool_calls": ((int,), "an integer"),
-    "parallel_tool_calls": ((bool,), "a boolean"),
-    "prompt": ((dict,), "an object"),
-    "prompt_cache_key": ((str,), "a string"),
-    "reasoning": ((dict,), "an object"),
-    "safety_identifier": ((str,), "a string"),
-    "service_tier": ((str,), "a string"),
-    "temperature": (_NUMBER, "a number"),
-    "text": ((dict,), "an object"),
-    "tool_choice": ((str, dict), "a string or an object"),
-    "tools": ((list,), "an array"),
-    "top_logprobs": ((int,), "an integer"),
-    "top_p": (_NUMBER, "a number"),
-    "truncation": ((str,), "a string"),
-    "user": ((str,), "a string"),
-}
-_OURS: Final = frozenset(
-    {"input", "model", "conversation", "previous_response_id", "stream", "background", "store", "metadata"}
-)
-_REQUEST: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "description": "The parameters of the OpenAI Responses API; those not listed are the model's.",
-                    "properties": {
-                        "input": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}]},
-                        "model": {"type": "string", "description": "Who answers; `offline` needs no model at all."},
-                        "conversation": {
-                            "description": "Where the turn belongs; without it a new, unlisted conversation begins.",
-                            "anyOf": [
-                                {"type": "string"},
-                                {
-                                    "type": "object",
-                                    "properties": {"id": {"type": "string"}},
-                                    "required": ["id"],
-                                },
-                            ],
-                        },
-                        "store": {
-                            "type": "boolean",
-                            "default": True,
-                            "description": "False keeps nothing of a turn that names no conversation.",
-                        },
-                        "metadata": {"type": "object", "additionalProperties": {"type": "string"}},
-                        "instructions": {"type": "string"},
-                    },
-                    "additionalProperties": True,
-                }
-            }
-        },
+_EVENTS: Final[dict[str, Any]] = {"text/event-stream": {"schema": {"type": "string"}}}
+_RESPONSE: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "The response; its status says how it ended. A stream of its events, where asked for.",
+        "content": {"application/json": {"schema": {"type": "object"}}, **_EVENTS},
     }
 }
 
@@ -89,93 +34,121 @@ async def _turns(request: Request) -> Turns:
 
 
 OurTurns = Annotated[Turns, Depends(_turns)]
+OnConflict = Annotated[
+    Literal["reject", "wait"],
+    Header(
+        alias="X-Hansard-On-Conflict",
+        description="While another turn runs in the conversation: `reject` with `conversation_locked`, "
+        "or `wait` for its end, for a while.",
+    ),
+]
 
 
 @router.post(
     "/v1/responses",
     operation_id="createResponse",
     summary="Run a turn",
-    responses={200: {"description": "The response; its status says whether the model failed."}},
-    openapi_extra=_REQUEST,
+    dependencies=[Depends(checked_include)],
+    responses=_RESPONSE,
+    openapi_extra=REQUEST,
 )
-async def create_response(user_id: CurrentUser, store: OwnStore, turns: OurTurns, body: JsonBody) -> Response:
-    """Store the input, let the model answer, store its output and return the response."""
-    request = await _read_request(store, body)
+async def create_response(
+    store: OwnStore, turns: OurTurns, body: JsonBody, on_conflict: OnConflict = "reject"
+) -> Response:
+    """Store the input, let the model answer, store its output and return the response or its events."""
+    asked = await read_turn(store, body, wait=on_conflict == "wait")
     try:
-        answer = await turns.run(user_id, request)
+        turn = await turns.begin(store, asked.request)
     except NotFound as error:
         # The store knows it by its UUID; the client is told the id it sent.
-        raise NotFound(error.noun, _sent_id(body.get("conversation"))) from None
-    return JsonAnswer(write_json(answer))
+        raise NotFound(error.noun, sent_id(body.get("conversation"))) from None
+    if asked.stream:
+        return await _stream(turns, turn, after=-1)
+    if asked.request.background:
+        return JsonAnswer(write_json(await turns.response(store, turn.id)))
+    return JsonAnswer(write_json(await turns.finished(turn)))
 
 
-async def _read_request(store: UserStore, body: JsonObject) -> TurnRequest:
-    _refuse_what_is_missing(body)
-    conversation_id = _conversation(body.get("conversation"))
-    parameters = {name: value for name, value in body.items() if name not in _OURS}
-    _check_types(parameters)
-    return TurnRequest(
-        items=await _input(store, body.get("input"), conversation_id=conversation_id),
-        model=_model(body.get("model")),
-        conversation_id=conversation_id,
-        store=True if body.get("store") is None else check_flag(body["store"], param="store"),
-        metadata=check_metadata(body.get("metadata")),
-        parameters=parameters,
-    )
+@router.get(
+    "/v1/responses/{response_id}",
+    operation_id="getResponse",
+    summary="Retrieve a response, or follow it",
+    dependencies=[Depends(checked_include)],
+    responses=_RESPONSE,
+)
+async def get_response(
+    request: Request,
+    store: OwnStore,
+    turns: OurTurns,
+    response_id: str,
+    stream: Annotated[bool, Query(description="Send the events, from the first or after a given one.")] = False,  # noqa: FBT002 - FastAPI declares a query parameter so
+    starting_after: Annotated[
+        int | None, Query(ge=0, description="The `sequence_number` of the last event seen. `Last-Event-ID` works too.")
+    ] = None,
+) -> Response:
+    """Return a response as it is now, or its events: those so far at once, the others as they come."""
+    turn_id = read_response_id(response_id)
+    if not stream:
+        return JsonAnswer(write_json(await turns.response(store, turn_id)))
+    seen = last_event_id(request)
+    after = starting_after if seen is None else read_sequence(seen, param="last-event-id")
+    return await _stream(turns, await turns.find(store, turn_id), after=-1 if after is None else after)
 
 
-def _refuse_what_is_missing(body: JsonObject) -> None:
-    for name in ("stream", "background"):
-        if body.get(name) is not None and check_flag(body[name], param=name):
-            raise _unsupported(name, f"'{name}' is not supported yet: leave it out or set it to false.")
-    if body.get("previous_response_id") is None:
-        return
-    if body.get("conversation") is not None:
-        message = "'previous_response_id' and 'conversation' exclude each other: send only one of them."
-        raise InvalidInput(message, param="previous_response_id", code="mutually_exclusive_parameters")
-    message = "'previous_response_id' is not supported yet: continue with 'conversation'."
-    raise _unsupported("previous_response_id", message)
+@router.delete(
+    "/v1/responses/{response_id}",
+    operation_id="deleteResponse",
+    summary="Delete a response",
+    status_code=204,
+    responses={204: {"description": "Done."}},
+)
+async def delete_response(store: OwnStore, turns: OurTurns, response_id: str) -> Response:
+    """Delete a response, stopped first if it runs; the items it made stay in the conversation."""
+    await turns.delete(store, read_response_id(response_id))
+    return Response(status_code=204)
 
 
-def _unsupported(name: str, message: str) -> InvalidInput:
-    return InvalidInput(message, param=name, code="unsupported_parameter")
+@router.post(
+    "/v1/responses/{response_id}/cancel",
+    operation_id="cancelResponse",
+    summary="Stop a response",
+    responses=_RESPONSE,
+)
+async def cancel_response(store: OwnStore, turns: OurTurns, response_id: str) -> Response:
+    """Stop a response wherever it runs, and return it; what it said so far is kept."""
+    return JsonAnswer(write_json(await turns.cancel(store, read_response_id(response_id))))
 
 
-def _conversation(value: object) -> UUID | None:
-    if value is None:
-        return None
-    sent = _sent_id(value)
-    if not isinstance(sent, str):
-        raise wrong_type(sent, param="conversation", expected="a string or an object with a string 'id'")
-    return read_conversation_id(sent)
+@router.get(
+    "/v1/responses/{response_id}/input_items",
+    operation_id="listInputItems",
+    summary="List the items a response began with",
+    dependencies=[Depends(checked_include)],
+)
+async def list_input_items(
+    store: OwnStore,
+    response_id: str,
+    limit: Limit = 20,
+    order: OrderOf = "desc",
+    after: Annotated[str | None, Query(description="The id of the last item seen; it may be deleted by now.")] = None,
+) -> Response:
+    """Return a page of the items that came with the request, the newest first unless ``order`` says otherwise."""
+    turn_id = read_response_id(response_id)
+    ref = None
+    if after is not None:
+        ref = read_item_ref(after, (await store.turns.get(turn_id)).conversation_id)
+    page = await store.turns.input_items(turn_id, limit=limit, after=ref, order=order)
+    return JsonAnswer(item_list_json(page.data, has_more=page.has_more))
 
 
-def _sent_id(conversation: object) -> object:
-    return conversation.get("id") if isinstance(conversation, dict) else conversation
+async def _stream(turns: Turns, turn: Turn, *, after: int) -> Response:
+    # Its first page is read here, so that what cannot be followed is refused by a plain answer.
+    return EventStream(_frames(await turns.follow(turn, after=after)))
 
 
-async def _input(store: UserStore, value: object, *, conversation_id: UUID | None) -> list[JsonObject]:
-    if value is None:
-        if conversation_id is None:
-            raise missing("input")
-        return []
-    if isinstance(value, str):
-        return [message_item("user", "completed", value)]
-    if not isinstance(value, list):
-        raise wrong_type(value, param="input", expected="a string or an array")
-    items = check_items(value, param="input", most=None)
-    return await settle_items(store, items, conversation_id=conversation_id, param="input")
-
-
-def _model(value: object) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    raise wrong_type(value, param="model", expected="a string")
-
-
-def _check_types(parameters: JsonObject) -> None:
-    for name, (types, expected) in _TYPES.items():
-        value = parameters.get(name)
-        # A boolean is an integer in Python, never in JSON.
-        if value is not None and (not isinstance(value, types) or (isinstance(value, bool) and bool not in types)):
-            raise wrong_type(value, param=name, expected=expected)
+async def _frames(pages: AsyncGenerator[list[StreamEvent], None]) -> AsyncGenerator[list[Frame], None]:
+    try:
+        async for page in pages:
+            yield [Frame(str(event.sequence), event.type, event.data) for event in page]
+    finally:
+        await pages.aclose()

@@ -30,6 +30,14 @@ def read_conversation_id(text: str) -> UUID:
     return found.uuid
 
 
+def read_response_id(text: str) -> UUID:
+    """Return the UUID in ``resp_…``; raises `NotFound`, because what cannot be an id names nothing."""
+    found = ids.parse(text, prefix="resp")
+    if found is None or found.tail:
+        raise NotFound("response", text)
+    return found.uuid
+
+
 def read_item_ref(text: str, conversation_id: UUID) -> ItemRef:
     """Return how the store names the item of this conversation; raises `NotFound` when it can have none such.
 

@@ -5,9 +5,10 @@ from hansard.models.conversation import Conversation, ConversationCreate, Conver
 from hansard.models.idempotency import Answer, IdempotencyKey, RequestKey
 from hansard.models.message import Message, MessageCreate, MessageRead
 from hansard.models.task_models import Task, TaskCreate, TaskRead, User
-from hansard.models.turn import EventBatch, Turn, TurnCreate, TurnEnd, TurnEvents, TurnRead
+from hansard.models.turn import Activity, EventBatch, Turn, TurnCreate, TurnEnd, TurnEvents, TurnRead
 
 __all__ = [
+    "Activity",
     "Answer",
     "Conversation",
     "ConversationCreate",

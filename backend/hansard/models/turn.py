@@ -26,6 +26,9 @@ from hansard.utils.ids import spell
 MODEL_CODE_POINTS = 255
 TURN_STATUSES = ("in_progress", "completed", "failed", "cancelled", "incomplete")
 RUNNING = text("status = 'in_progress'")
+# The numbers of the events that every turn begins with (created, in progress). They follow from the turn's row and
+# are not stored, as is the one that ends it.
+OPENING_EVENTS = 2
 
 
 class Turn(HansardModel, table=True):
@@ -34,7 +37,8 @@ class Turn(HansardModel, table=True):
     ``ordinal`` is the conversation's revision at which the turn began, so it orders a conversation's turns
     without a clock. Whoever runs the turn holds ``lease_token`` until ``lease_expires_at`` (the database's clock);
     what it writes is written only while the token is its own. ``request`` and ``result`` are JSON text: what the
-    response repeats of its request, and how it ended. Input and output are ranges of positions.
+    response repeats of its request, and how it ended. Input and output are ranges of positions. ``last_sequence``
+    numbers the last event so far, not counting the one that ends the turn.
     """
 
     __tablename__ = "turns"
@@ -162,7 +166,22 @@ class EventBatch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TurnEnd:
-    """Describe how a turn ended: its status, and JSON text (ASCII) of usage, error and the like."""
+    """Describe how a turn ended: its status, JSON text (ASCII) of usage, error and the like.
+
+    ``last_sequence`` numbers the last event before the one that says so.
+    """
 
     status: str
     result: str
+    last_sequence: int
+
+
+class Activity(NamedTuple):
+    """Hold what tells whether something happened in a conversation; the last four are of the turn in progress."""
+
+    conversation_id: UUID
+    revision: int
+    turn_id: UUID | None
+    last_sequence: int | None
+    cancel_requested_at: datetime | None
+    expired: bool

@@ -44,12 +44,12 @@ class OutputItem(NamedTuple):
 class Transcript:
     """Be the record of one answer.
 
-    ``prefix_of`` says how the ids of an item type begin.
+    ``prefix_of`` says how the ids of an item type begin, ``first`` is the number of the first event.
     """
 
-    def __init__(self, *, prefix_of: Callable[[str], str]) -> None:
+    def __init__(self, *, prefix_of: Callable[[str], str], first: int = 0) -> None:
         self._prefix_of = prefix_of
-        self._numbers = count()
+        self._numbers = count(first)
         self._items: dict[int, _Item] = {}
 
     @property
@@ -60,7 +60,7 @@ class Transcript:
     @property
     def view(self) -> list[JsonObject]:
         """Return the items so far as clients see them."""
-        return [_view(item.id, item.current()) for _, item in sorted(self._items.items())]
+        return [item_view(item.id, item.current()) for _, item in sorted(self._items.items())]
 
     def take(self, event: Event) -> Event:
         """Return the event as it is published.
@@ -70,6 +70,19 @@ class Transcript:
         index = event.get("output_index")
         published = dict(event) if index is None else self._about_item(event, index)
         return self.number(published)
+
+    def recall(self, event: Event) -> None:
+        """Take in an event as it was published, by an earlier record of the same answer."""
+        index = event.get("output_index")
+        if index is None:
+            return
+        if event["type"] == "response.output_item.added":
+            id_ = event["item"]["id"]
+            self._items[index] = _Item(bytes.fromhex(id_.rpartition("_")[2]), id_, _without_id(event["item"]))
+        elif "item" in event:
+            self._known(index).take({**event, "item": _without_id(event["item"])})
+        else:
+            self._known(index).take(event)
 
     def number(self, event: Event) -> Event:
         """Return the event with the next sequence number."""
@@ -102,7 +115,7 @@ class Transcript:
             item = self._known(index)
             item.take(event)
         if "item" in event:
-            return {**event, "item": _view(item.id, event["item"])}
+            return {**event, "item": item_view(item.id, event["item"])}
         return {**event, "item_id": item.id}
 
     def _open(self, index: int, item: JsonObject) -> _Item:
@@ -164,5 +177,10 @@ def _done(index: int, item: JsonObject) -> Event:
     return {"type": "response.output_item.done", "output_index": index, "item": item}
 
 
-def _view(id_: str, item: JsonObject) -> JsonObject:
-    return {"id": id_, **{key: value for key, value in item.items() if key != "id"}}
+def item_view(id_: str, item: JsonObject) -> JsonObject:
+    """Return an item as clients see it: under our id, whatever its maker called it."""
+    return {"id": id_, **_without_id(item)}
+
+
+def _without_id(item: JsonObject) -> JsonObject:
+    return {key: value for key, value in item.items() if key != "id"}

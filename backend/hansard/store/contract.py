@@ -26,7 +26,7 @@ from hansard.models.conversation import ConversationCreate, ConversationPlace, C
 from hansard.models.idempotency import Answer, RequestKey
 from hansard.models.message import MessageCreate, MessageRead
 from hansard.models.task_models import TaskCreate, TaskId, TaskRead
-from hansard.models.turn import EventBatch, TurnCreate, TurnEnd, TurnRead
+from hansard.models.turn import Activity, EventBatch, TurnCreate, TurnEnd, TurnRead
 
 T = TypeVar("T")
 Order: TypeAlias = Literal["asc", "desc"]
@@ -241,7 +241,10 @@ class Turns(Protocol):
     async def record(
         self, turn_id: UUID, lease_token: UUID, batch: EventBatch, *, lease_seconds: float
     ) -> LeaseState | None:
-        """Store events and keep the lease; ``None`` when it is lost and nothing was stored."""
+        """Store events and keep the lease; ``None`` when it is lost and nothing was stored.
+
+        Batches come in their order; one that is stored already is not stored again.
+        """
 
     async def end(
         self,
@@ -268,6 +271,9 @@ class Turns(Protocol):
 
     async def find_newest(self, conversation_id: UUID) -> TurnRead | None:
         """Return the turn that began last, or ``None``."""
+
+    async def activity(self, conversation_ids: Sequence[UUID]) -> builtins.list[Activity]:
+        """Return what goes on in these conversations, in any order; those that are missing are left out."""
 
     async def events(
         self, turn_id: UUID, *, after: int = -1, limit: int = 1000

@@ -12,23 +12,32 @@ from hansard.store.items import SqlItems
 from hansard.store.keys import SqlKeys
 from hansard.store.scope import Scope
 from hansard.store.tasks import SqlTasks
-from hansard.store.turns import SqlTurns
+from hansard.store.turns import EVENTS_KEPT_SECONDS, SqlTurns
 
 
 class SqlStore:
     """Implement `hansard.store.contract.Store`.
 
     ``provision_users`` makes an unknown user on the first write; ``max_item_bytes`` is the limit of one item,
-    in bytes of its compact unescaped UTF-8 JSON.
+    in bytes of its compact unescaped UTF-8 JSON. A turn's events are kept for ``events_kept_seconds``.
     """
 
-    def __init__(self, database: Database, *, provision_users: bool = True, max_item_bytes: int = ITEM_BYTES) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        provision_users: bool = True,
+        max_item_bytes: int = ITEM_BYTES,
+        events_kept_seconds: float = EVENTS_KEPT_SECONDS,
+    ) -> None:
         self.database = database
+        self._events_kept_seconds = events_kept_seconds
         self._anybody = Scope(database, "", provision_users=provision_users, max_item_bytes=max_item_bytes)
 
     def for_user(self, user_id: str, *, email: str | None = None) -> SqlUserStore:
         """Return the store of one user; raises `InvalidInput` for an id that cannot be one."""
-        return SqlUserStore(replace(self._anybody, user_id=check_user_id(user_id), email=email))
+        scope = replace(self._anybody, user_id=check_user_id(user_id), email=email)
+        return SqlUserStore(scope, self._events_kept_seconds)
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,7 @@ class SqlUserStore:
     """Implement `hansard.store.contract.UserStore`."""
 
     scope: Scope
+    events_kept_seconds: float = EVENTS_KEPT_SECONDS
 
     @property
     def user_id(self) -> str:
@@ -60,7 +70,7 @@ class SqlUserStore:
     @property
     def turns(self) -> SqlTurns:
         """Return the user's turns."""
-        return SqlTurns(self.scope)
+        return SqlTurns(self.scope, self.events_kept_seconds)
 
     @property
     def keys(self) -> SqlKeys:

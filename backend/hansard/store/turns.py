@@ -10,7 +10,7 @@ from uuid import UUID
 
 from hansard.database.violations import ConstraintViolation
 from hansard.errors import Conflict, ConversationLocked, NotFound
-from hansard.models import ConversationCreate, EventBatch, MessageRead, TurnCreate, TurnEnd, TurnRead
+from hansard.models import Activity, ConversationCreate, EventBatch, MessageRead, TurnCreate, TurnEnd, TurnRead
 from hansard.models.limits import PAGE_ITEMS, check_count
 from hansard.store.contract import Begun, ItemRef, LeaseState, NewItem, Order, Page
 from hansard.store.conversations import insert_values
@@ -28,7 +28,6 @@ from hansard.utils.ids import new_uuid, spell
 EVENTS_KEPT_SECONDS = 24 * 3600.0
 _BEGINNING = Writing(sql.BEGIN_RESERVE, sql.BEGIN_INSERT_ROW, sql.BEGIN_INSERT_ARRAYS)
 _ENDING = Writing(sql.END_RESERVE, sql.END_INSERT_ROW, sql.END_INSERT_ARRAYS)
-_NO_BATCH = EventBatch(0, -1, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,8 @@ class SqlTurns:
         self, turn_id: UUID, lease_token: UUID, batch: EventBatch, *, lease_seconds: float
     ) -> LeaseState | None:
         values = {"turn_id": turn_id, "lease_token": lease_token, "lease_seconds": lease_seconds, **batch._asdict()}
-        rows, *_ = await self.scope.write([(sql.RECORD, values), (sql.INSERT_EVENTS, values)])
+        steps: list[Step] = [(sql.LOCK_TURN, values), (sql.INSERT_EVENTS, values), (sql.RECORD, values)]
+        *_, rows = await self.scope.write(steps, idempotent=True)
         return LeaseState(rows[0][0] is not None) if rows else None
 
     async def end(  # noqa: D102
@@ -88,16 +88,16 @@ class SqlTurns:
         batch: EventBatch | None = None,
     ) -> TurnRead | None:
         drafts = drafts_of(items, limit=self.scope.max_item_bytes, param="output")
-        last = (batch or _NO_BATCH)._asdict()
-        held = {"conversation_id": turn.conversation_id, "turn_id": turn.id, "lease_token": lease_token, **last}
+        held = {"conversation_id": turn.conversation_id, "turn_id": turn.id, "lease_token": lease_token}
         steps: list[Step] = [(sql.LOCK_CONVERSATION, held), (sql.LOCK_TURN, held)]
         if drafts:
             arrays = self.scope.database.arrays
             append = append_steps(turn.conversation_id, drafts, arrays=arrays, writing=_ENDING)
             steps += [(statement, {**held, **values}) for statement, values in append]
         if batch is not None:
-            steps.append((sql.INSERT_EVENTS, held))
-        steps.append((sql.END, held | {"status": end.status, "result": end.result, "count": len(drafts)}))
+            steps.append((sql.INSERT_EVENTS, held | batch._asdict()))
+        ended = {"status": end.status, "result": end.result, "end_sequence": end.last_sequence, "count": len(drafts)}
+        steps.append((sql.END, held | ended))
         results = await self.scope.write(steps)
         return TurnRead._make(results[-1][0]) if results[-1] else None
 
@@ -126,6 +126,14 @@ class SqlTurns:
     async def find_newest(self, conversation_id: UUID) -> TurnRead | None:  # noqa: D102
         [rows] = await self.scope.read([(sql.NEWEST, {"conversation_id": conversation_id})])
         return TurnRead._make(rows[0]) if rows else None
+
+    async def activity(self, conversation_ids: Sequence[UUID]) -> builtins.list[Activity]:  # noqa: D102
+        statement = sql.ACTIVITY[self.scope.database.arrays]
+        if self.scope.database.arrays:
+            steps: list[Step] = [(statement, {"conversation_ids": list(conversation_ids)})]
+        else:
+            steps = [(statement, {"conversation_id": one}) for one in conversation_ids]
+        return [Activity._make(row) for rows in await self.scope.read(steps) for row in rows]
 
     async def events(  # noqa: D102
         self, turn_id: UUID, *, after: int = -1, limit: int = 1000

@@ -8,12 +8,17 @@ the lock it has one answer.
 from __future__ import annotations
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Integer,
+    Select,
+    Uuid,
     and_,
+    any_,
     bindparam,
     delete,
     exists,
+    false,
     func,
     insert,
     literal,
@@ -23,9 +28,10 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.sql import Executable
+from sqlalchemy.sql.elements import ColumnElement
 
 from hansard.database.expressions import from_now
-from hansard.models.turn import RUNNING, Turn, TurnEvents
+from hansard.models.turn import OPENING_EVENTS, RUNNING, Turn, TurnEvents
 from hansard.store.statements import conversations, items
 
 table = Turn.__table__  # type: ignore[attr-defined] # SQLModel sets it on table classes
@@ -87,7 +93,7 @@ def _begin() -> Executable:
         "request": bindparam("request", type_=t.request.type),
         "lease_token": bindparam("lease_token", type_=t.lease_token.type),
         "lease_expires_at": from_now("lease_seconds"),
-        "last_sequence": literal(-1, type_=BigInteger),
+        "last_sequence": literal(OPENING_EVENTS - 1, type_=BigInteger),
         "input_first": c.next_position - bindparam("count", type_=BigInteger),
         "input_count": bindparam("count", type_=BigInteger),
         "created_at": c.updated_at,
@@ -108,7 +114,10 @@ RENEW = update(table).where(HELD).values(lease_expires_at=from_now("lease_second
 RECORD = (
     update(table)
     .where(HELD)
-    .values(lease_expires_at=from_now("lease_seconds"), last_sequence=bindparam("last"))
+    .values(
+        lease_expires_at=from_now("lease_seconds"),
+        last_sequence=func.greatest(t.last_sequence, bindparam("last", type_=BigInteger), type_=BigInteger),
+    )
     .returning(t.cancel_requested_at)
 )
 TAKE_OVER = (
@@ -128,7 +137,8 @@ INSERT_EVENTS = insert(events).from_select(
         bindparam("last", type_=BigInteger),
         bindparam("data", type_=e.data.type),
         NOW,
-    ).where(HELD),
+        # A batch that was stored, by an attempt whose commit was in doubt, is not stored again.
+    ).where(HELD, t.last_sequence < bindparam("first", type_=BigInteger)),
 )
 
 # Ending, in this order: both locks, then what the lease's holder may do.
@@ -148,7 +158,7 @@ END = (
         .where(conversations.THIS)
         .scalar_subquery(),
         output_count=bindparam("count", type_=BigInteger),
-        last_sequence=func.greatest(t.last_sequence, bindparam("last", type_=BigInteger), type_=BigInteger),
+        last_sequence=func.greatest(t.last_sequence, bindparam("end_sequence", type_=BigInteger), type_=BigInteger),
         completed_at=NOW,
     )
     .returning(*COLUMNS)
@@ -162,12 +172,29 @@ EVENTS = (
     .limit(bindparam("limit", type_=Integer))
 )
 
+_RUNNING_IN = and_(t.user_id == c.user_id, t.conversation_id == c.id, RUNNING)
+
+
+def _activity(these: ColumnElement[bool]) -> Select[tuple[object, ...]]:
+    lost = func.coalesce(t.lease_expires_at < NOW, false())
+    found = select(c.id, c.revision, t.id, t.last_sequence, t.cancel_requested_at, lost)
+    return found.select_from(conversations.table.outerjoin(table, _RUNNING_IN)).where(
+        c.user_id == bindparam("user_id"), these
+    )
+
+
+# By whether the database has arrays.
+ACTIVITY = {
+    True: _activity(c.id == any_(bindparam("conversation_ids", type_=ARRAY(Uuid)))),
+    False: _activity(c.id == bindparam("conversation_id", type_=c.id.type)),
+}
+
 # A bounded piece of what nobody may resume any more goes with every turn that begins.
 _key = tuple_(e.user_id, e.turn_id, e.first_sequence)
 _old = (
     select(e.user_id, e.turn_id, e.first_sequence)
     .where(e.user_id == bindparam("user_id"), e.created_at < from_now("kept_seconds"))
     .order_by(e.created_at.asc())
-    .limit(200)
+    .limit(1000)
 )
 EXPIRE_EVENTS = delete(events).where(e.user_id == bindparam("user_id"), _key.in_(_old))

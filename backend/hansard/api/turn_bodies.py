@@ -1,0 +1,193 @@
+"""Read what a client asks of a turn: the body of ``POST /v1/responses``, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from hansard.api.bodies import check_flag, missing, wrong_type
+from hansard.api.intake import check_items, settle_items
+from hansard.api.wire import read_conversation_id, read_response_id
+from hansard.errors import InvalidInput, NotFound
+from hansard.models import TurnRead
+from hansard.models.limits import JsonObject, check_metadata
+from hansard.models.verbatim import message_item
+from hansard.services.turns import TurnRequest
+from hansard.store.contract import UserStore
+
+_NUMBER: Final = (int, float)
+# The parameters that a response repeats: the SDKs read them, so their types must be right. `None` is "not sent".
+_TYPES: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
+    "instructions": ((str, list), "a string or an array"),
+    "max_output_tokens": ((int,), "an integer"),
+    "max_tool_calls": ((int,), "an integer"),
+    "parallel_tool_calls": ((bool,), "a boolean"),
+    "prompt": ((dict,), "an object"),
+    "prompt_cache_key": ((str,), "a string"),
+    "reasoning": ((dict,), "an object"),
+    "safety_identifier": ((str,), "a string"),
+    "service_tier": ((str,), "a string"),
+    "temperature": (_NUMBER, "a number"),
+    "text": ((dict,), "an object"),
+    "tool_choice": ((str, dict), "a string or an object"),
+    "tools": ((list,), "an array"),
+    "top_logprobs": ((int,), "an integer"),
+    "top_p": (_NUMBER, "a number"),
+    "truncation": ((str,), "a string"),
+    "user": ((str,), "a string"),
+}
+_OURS: Final = frozenset(
+    {
+        "input",
+        "model",
+        "conversation",
+        "previous_response_id",
+        "stream",
+        "stream_options",
+        "background",
+        "store",
+        "metadata",
+    }
+)
+REQUEST: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "description": "The parameters of the OpenAI Responses API; those not listed are the model's.",
+                    "properties": {
+                        "input": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}]},
+                        "model": {"type": "string", "description": "Who answers; `offline` needs no model at all."},
+                        "conversation": {
+                            "description": "Where the turn belongs; without it a new, unlisted conversation begins.",
+                            "anyOf": [
+                                {"type": "string"},
+                                {
+                                    "type": "object",
+                                    "properties": {"id": {"type": "string"}},
+                                    "required": ["id"],
+                                },
+                            ],
+                        },
+                        "previous_response_id": {
+                            "type": "string",
+                            "description": "The newest response of a conversation: this one goes on from it.",
+                        },
+                        "stream": {
+                            "type": "boolean",
+                            "default": False,
+                            "description": "True sends the events of the turn as they happen (`text/event-stream`).",
+                        },
+                        "background": {
+                            "type": "boolean",
+                            "default": False,
+                            "description": "True answers at once, while the turn runs on.",
+                        },
+                        "store": {
+                            "type": "boolean",
+                            "default": True,
+                            "description": "False keeps nothing of a turn that names no conversation.",
+                        },
+                        "metadata": {"type": "object", "additionalProperties": {"type": "string"}},
+                        "instructions": {"type": "string"},
+                    },
+                    "additionalProperties": True,
+                }
+            }
+        },
+    }
+}
+
+
+class TurnBody(NamedTuple):
+    """Hold what a body asks for; ``stream`` is about the answer alone."""
+
+    request: TurnRequest
+    stream: bool
+
+
+async def read_turn(store: UserStore, body: JsonObject, *, wait: bool) -> TurnBody:
+    """Return what a body asks for; raises `InvalidInput`, and `NotFound` for a reference to no item."""
+    conversation_id, previous = _conversation(body.get("conversation")), await _previous(store, body)
+    parameters = {name: value for name, value in body.items() if name not in _OURS}
+    _check_types(parameters)
+    home = conversation_id if previous is None else previous.conversation_id
+    request = TurnRequest(
+        items=await _input(store, body.get("input"), conversation_id=home),
+        model=_model(body.get("model")),
+        conversation_id=conversation_id,
+        previous=previous,
+        store=_flag(body, "store", default=True),
+        background=_flag(body, "background", default=False),
+        metadata=check_metadata(body.get("metadata")),
+        parameters=parameters,
+        wait=wait,
+    )
+    if request.background and not request.is_stored:
+        message = "'background' needs 'store': nobody could ask for the answer."
+        raise InvalidInput(message, param="background", code="background_without_store")
+    return TurnBody(request, _flag(body, "stream", default=False))
+
+
+def _flag(body: JsonObject, name: str, *, default: bool) -> bool:
+    return default if body.get(name) is None else check_flag(body[name], param=name)
+
+
+async def _previous(store: UserStore, body: JsonObject) -> TurnRead | None:
+    sent = body.get("previous_response_id")
+    if sent is None:
+        return None
+    if body.get("conversation") is not None:
+        message = "'previous_response_id' and 'conversation' exclude each other: send only one of them."
+        raise InvalidInput(message, param="previous_response_id", code="mutually_exclusive_parameters")
+    if not isinstance(sent, str):
+        raise wrong_type(sent, param="previous_response_id", expected="a string")
+    try:
+        return await store.turns.get(read_response_id(sent))
+    except NotFound:
+        message = f"Previous response with id '{sent}' not found."
+        raise InvalidInput(message, param="previous_response_id", code="previous_response_not_found") from None
+
+
+def _conversation(value: object) -> UUID | None:
+    if value is None:
+        return None
+    sent = sent_id(value)
+    if not isinstance(sent, str):
+        raise wrong_type(sent, param="conversation", expected="a string or an object with a string 'id'")
+    return read_conversation_id(sent)
+
+
+def sent_id(conversation: object) -> object:
+    """Return the id that a client sent, of a conversation that is named by it or by an object around it."""
+    return conversation.get("id") if isinstance(conversation, dict) else conversation
+
+
+async def _input(store: UserStore, value: object, *, conversation_id: UUID | None) -> list[JsonObject]:
+    if value is None:
+        if conversation_id is None:
+            raise missing("input")
+        return []
+    if isinstance(value, str):
+        return [message_item("user", "completed", value)]
+    if not isinstance(value, list):
+        raise wrong_type(value, param="input", expected="a string or an array")
+    items = check_items(value, param="input", most=None)
+    return await settle_items(store, items, conversation_id=conversation_id, param="input")
+
+
+def _model(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    raise wrong_type(value, param="model", expected="a string")
+
+
+def _check_types(parameters: JsonObject) -> None:
+    for name, (types, expected) in _TYPES.items():
+        value = parameters.get(name)
+        # A boolean is an integer in Python, never in JSON.
+        if value is not None and (not isinstance(value, types) or (isinstance(value, bool) and bool not in types)):
+            raise wrong_type(value, param=name, expected=expected)

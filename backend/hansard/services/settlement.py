@@ -1,0 +1,62 @@
+"""Settle turns whose process is gone: keep what they said, and set the conversation free.
+
+Nobody looks for such turns. Whoever comes across one settles it, so a database that nobody uses is left in peace.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Final
+from uuid import uuid4
+
+from hansard.models import TurnRead
+from hansard.services.channel import UNSTORED_EVENTS, StreamEvent
+from hansard.services.keeper import store_end
+from hansard.services.responses import Ending
+from hansard.services.transcript import Transcript
+from hansard.store.contract import UserStore
+
+_BATCHES: Final = 100
+_GONE: Final = "The process that made this answer stopped before it was complete."
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """Settle what was left behind.
+
+    ``prefix_of`` says how the ids of an item type begin; the calls of ``own_tools`` have nobody left to answer them.
+    """
+
+    prefix_of: Callable[[str], str]
+    own_tools: Callable[[UserStore], Collection[str]]
+    lease_seconds: float
+
+    async def settle(self, user: UserStore, turn: TurnRead) -> None:
+        """End a turn whose lease ran out; does nothing when it is alive, ended or somebody else's to end by now."""
+        token = uuid4()
+        taken = await user.turns.take_over(turn.id, token, lease_seconds=self.lease_seconds)
+        if taken is None:
+            return
+        # Beyond every number that anybody may have seen of what was said and not stored.
+        last = taken.last_sequence + UNSTORED_EVENTS
+        transcript = Transcript(prefix_of=self.prefix_of, first=last + 1)
+        await _recall(user, taken, transcript)
+        events = [StreamEvent.of(event) for event in transcript.settle(self.own_tools(user))]
+        cancelled = taken.cancel_requested_at is not None
+        cut_at = taken.last_sequence
+        ending = Ending("cancelled", cut_at=cut_at) if cancelled else Ending.interrupted(_GONE, cut_at=cut_at)
+        last = events[-1].sequence if events else last
+        await store_end(user.turns, taken, token, ending, transcript, events=events, last=last)
+
+
+async def _recall(user: UserStore, turn: TurnRead, transcript: Transcript) -> None:
+    after, more = -1, True
+    while more:
+        _, batches = await user.turns.events(turn.id, after=after, limit=_BATCHES)
+        for batch in batches:
+            for event in json.loads(batch.data):
+                transcript.recall(event)
+            after = batch.last
+        more = len(batches) == _BATCHES
