@@ -19,7 +19,7 @@ from hansard.utils.ids import mint, new_uuid
 from tests.support.store_steps import numbered, says
 
 TITLE = "Taken over"
-ENDED = TurnEnd("completed", "{}")
+ENDED = TurnEnd("completed", "{}", last_sequence=1)
 
 
 class Things(NamedTuple):
@@ -143,7 +143,7 @@ NAMING_CALLS = [
     _read("turns.renew", lambda user, it: user.turns.renew(it.running.id, it.lease_token, lease_seconds=3600)),
     _write(
         "turns.record",
-        lambda user, it: user.turns.record(it.running.id, it.lease_token, EventBatch(0, 0, "[1]"), lease_seconds=3600),
+        lambda user, it: user.turns.record(it.running.id, it.lease_token, EventBatch(2, 2, "[1]"), lease_seconds=3600),
     ),
     _write("turns.end", lambda user, it: user.turns.end(it.running, it.lease_token, ENDED, says("Done"))),
     _write("turns.take_over", lambda user, it: user.turns.take_over(it.abandoned.id, uuid4(), lease_seconds=3600)),
@@ -151,6 +151,7 @@ NAMING_CALLS = [
     _read("turns.get", lambda user, it: user.turns.get(it.running.id)),
     _read("turns.find_active", lambda user, it: user.turns.find_active(it.running.conversation_id)),
     _read("turns.find_newest", lambda user, it: user.turns.find_newest(it.running.conversation_id)),
+    _read("turns.activity", lambda user, it: user.turns.activity([it.running.conversation_id])),
     _read("turns.events", lambda user, it: user.turns.events(it.ended.id)),
     _read("turns.input_items", lambda user, it: user.turns.input_items(it.ended.id)),
     _read("turns.output_items", lambda user, it: user.turns.output_items(it.ended)),

@@ -111,7 +111,7 @@ class TurnBody(NamedTuple):
 
 async def read_turn(store: UserStore, body: JsonObject, *, wait: bool) -> TurnBody:
     """Return what a body asks for; raises `InvalidInput`, and `NotFound` for a reference to no item."""
-    conversation_id, previous = _conversation(body.get("conversation")), await _previous(store, body)
+    previous, conversation_id = await _previous(store, body), _conversation(body.get("conversation"))
     parameters = {name: value for name, value in body.items() if name not in _OURS}
     _check_types(parameters)
     home = conversation_id if previous is None else previous.conversation_id

@@ -392,7 +392,5 @@ class _Beginning:
             if type(error) is not Conflict:
                 raise  # about an id or key
             message = "A newer response has begun in this conversation: continue from that one."
-            raise InvalidInput(
-                message, param="previous_response_id", code="previous_response_not_newest"
-            ) from None
+            raise InvalidInput(message, param="previous_response_id", code="previous_response_not_newest") from None
         return begun.turn
