@@ -60,12 +60,12 @@ class PostgresBackend:
     async def read(self, user_id: str, calls: Sequence[PreparedCall]) -> list[Rows]:
         """Run a script in a read-only transaction; sent once more when the connection dies."""
         commands = [_BEGIN_READING, self.scope(user_id), *map(self.command, calls), _COMMIT]
-        return (await self._send(commands))[2:-1]
+        return await self._send(commands)
 
     async def write(self, user_id: str, calls: Sequence[PreparedCall], *, idempotent: bool) -> list[Rows]:
         """Run a script and commit it."""
         commands = [_BEGIN, self.scope(user_id), *map(self.command, calls), _COMMIT]
-        return (await self._send(commands, writing=True, again=idempotent))[2:-1]
+        return await self._send(commands, writing=True, again=idempotent)
 
     @asynccontextmanager
     async def transaction(self, user_id: str) -> AsyncIterator[PostgresTransaction]:
@@ -94,7 +94,7 @@ class PostgresBackend:
         """Return what to send for a call."""
         prepared = call.prepared
         name = prepared.name if self._prepare else None
-        return Command(prepared.sql_bytes, call.arguments, name)
+        return Command(prepared.sql_bytes, call.arguments, name, wanted=True)
 
     def scope(self, user_id: str) -> Command:
         """Return what binds a transaction to the runtime role and a user."""
@@ -174,7 +174,7 @@ class PostgresTransaction:
         commands = [Command(b"SAVEPOINT " + name), *map(self._backend.command, calls), Command(b"RELEASE " + name)]
         async with self._turn:
             try:
-                return (await self._send(commands))[1:-1]
+                return await self._send(commands)
             except BaseException:
                 await self._backend.shielded(self._undo_failed(name))
                 raise
@@ -219,7 +219,7 @@ class PostgresTransaction:
             )
         opening, self._opening = self._opening, ()
         try:
-            return (await self._connection.fly([*opening, *commands]))[len(opening) :]
+            return await self._connection.fly([*opening, *commands])
         except psycopg.Error as error:
             raise translate(error) from None
 

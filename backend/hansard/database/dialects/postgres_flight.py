@@ -45,11 +45,15 @@ class ConnectionLost(Exception):
 
 
 class Command(NamedTuple):
-    """Hold one statement with its parameters; ``name`` prepares it on this connection for the next time."""
+    """Hold one statement with its parameters.
+
+    ``name`` prepares it on this connection for the next time; its rows are read only when ``wanted``.
+    """
 
     sql: bytes
     arguments: Sequence[Any] = ()
     name: bytes | None = None
+    wanted: bool = False
 
 
 class Connection:
@@ -67,6 +71,7 @@ class Connection:
         self._poll.register(self._socket, select.POLLIN)
         self._known: set[bytes] = set()
         self._preparing: dict[int, bytes] = {}
+        self._wanted: list[int] = []
         self._results: list[pq.abc.PGresult] = []
         self._expected = 0
         self._unsent = False
@@ -108,7 +113,7 @@ class Connection:
             self._ended = True
 
     async def fly(self, commands: Sequence[Command]) -> list[Rows]:
-        """Return the rows of each command.
+        """Return the rows of each command whose rows are wanted.
 
         Raises the first `psycopg.Error` the server answered (then the commands after it were skipped), or
         `ConnectionLost`. When cancelled, the flight goes on: see `settle`.
@@ -132,7 +137,7 @@ class Connection:
             await self._landing
 
     def _depart(self, commands: Sequence[Command]) -> None:
-        self._results, self._preparing = [], {}
+        self._results, self._preparing, self._wanted = [], {}, []
         self._pgconn.enter_pipeline_mode()
         self._expected = 0
         for command in commands:
@@ -142,7 +147,7 @@ class Connection:
         self._push()
 
     def _send(self, command: Command) -> None:
-        sql, arguments, name = command
+        sql, arguments, name, wanted = command
         values = types = formats = None
         if arguments:
             values = self._transformer.dump_sequence(arguments, _AUTO[len(arguments)])
@@ -155,6 +160,8 @@ class Connection:
                 self._preparing[self._expected] = name
                 self._expected += 1
             self._pgconn.send_query_prepared(name, values, formats, _BINARY)
+        if wanted:
+            self._wanted.append(self._expected)
         self._expected += 1
 
     def _push(self) -> None:
@@ -229,13 +236,10 @@ class Connection:
         return landing if landing is not None and not landing.done() else None
 
     def _unload(self, results: list[pq.abc.PGresult]) -> list[Rows]:
-        rows: list[Rows] = []
-        for place, result in enumerate(results):
-            if result.status not in _SERVER_ANSWERED:
-                raise error_from_result(result)
-            if place not in self._preparing:
-                rows.append(self._rows(result))
-        return rows
+        # After a command that failed all others are skipped, so the last one tells of all.
+        if results[-1].status not in _SERVER_ANSWERED:
+            raise error_from_result(next(one for one in results if one.status not in _SERVER_ANSWERED))
+        return [self._rows(results[place]) for place in self._wanted]
 
     def _rows(self, result: pq.abc.PGresult) -> Rows:
         if not result.ntuples:
