@@ -18,7 +18,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from hansard.database import adoption, isolation_check
+from hansard.database import adoption, isolation_check, search_postgres
 from hansard.database.direct import Limits, connect
 from hansard.database.migration_turn import turn
 from hansard.database.roles import DEFAULT_ROLE, ensure_role
@@ -122,8 +122,15 @@ def _config(connection: Connection, *, role: str = DEFAULT_ROLE, limits: Limits 
 
 def _context(connection: Connection) -> MigrationContext:
     options = _options()
-    options["include_object"] = lambda _object, name, kind, _reflected, _to: kind != "table" or name not in _NOT_OURS
+    options["include_object"] = _is_compared
     return MigrationContext.configure(connection, opts=options)
+
+
+def _is_compared(_object: object, name: str | None, kind: str, _reflected: object, _to: object) -> bool:
+    if kind == "index":
+        # Which of these there are is a setting.
+        return not (name or "").startswith(search_postgres.PREFIX)
+    return kind != "table" or name not in _NOT_OURS
 
 
 @contextmanager

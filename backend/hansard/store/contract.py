@@ -25,6 +25,7 @@ from uuid import UUID
 from hansard.models.conversation import ConversationCreate, ConversationPlace, ConversationRead
 from hansard.models.idempotency import Answer, RequestKey
 from hansard.models.message import MessageCreate, MessageRead
+from hansard.models.search import SearchFilter, SearchHit, SearchPlace
 from hansard.models.task_models import TaskCreate, TaskId, TaskRead
 from hansard.models.turn import Activity, EventBatch, TurnCreate, TurnEnd, TurnRead
 
@@ -301,6 +302,29 @@ class LeaseState(NamedTuple):
     cancel_requested: bool
 
 
+class Search(Protocol):
+    """Search one user's messages."""
+
+    async def messages(
+        self,
+        query: str,
+        *,
+        limit: int = 20,
+        after: SearchPlace | None = None,
+        only: SearchFilter = SearchFilter(),  # noqa: B008 - immutable
+    ) -> Page[SearchHit]:
+        """Return the messages that a query finds, the best first; ``limit`` is 1 to 1000.
+
+        `hansard.models.search` says what a query means. A message is found as soon as it is stored, by its
+        first 200,000 code points, and no longer when it or its conversation is deleted.
+
+        Best is what has the terms most often in its first 4,000 code points, and short texts before long ones;
+        among equals the newest. Of more than 2,000 finds the newest 2,000 are ranked and returned:
+        ``only.until`` leads on to the older ones. ``after`` is the `SearchHit.place` of the last one seen.
+        Raises `InvalidInput` for a query without a word, and `ConfigurationError` where search is off.
+        """
+
+
 class UserStore(Protocol):
     """Keep everything of one user."""
 
@@ -327,6 +351,10 @@ class UserStore(Protocol):
     @property
     def keys(self) -> Keys:
         """Return what the user's idempotency keys stand for."""
+
+    @property
+    def search(self) -> Search:
+        """Return what searches the user's messages."""
 
     def atomic(self) -> AbstractAsyncContextManager[None]:
         """Make what is called inside one transaction: committed when the block ends, undone when it raises.

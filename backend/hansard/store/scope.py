@@ -14,6 +14,7 @@ from hansard.database.violations import ConstraintViolation, Violated
 from hansard.errors import DatabaseError, DatabaseUnavailable, OutcomeUnknown, SchemaOutdated, UnknownUser
 from hansard.models import metadata
 from hansard.models.limits import ITEM_BYTES
+from hansard.models.search import SearchSettings
 from hansard.store.adopted import AdoptedTables
 from hansard.store.statements.tasks import provision_user
 from hansard.utils.clock import Clock, utc_now
@@ -38,6 +39,7 @@ class Scope:
     email: str | None = None
     provision_users: bool = True
     max_item_bytes: int = ITEM_BYTES
+    search: SearchSettings = SearchSettings()  # noqa: RUF009 - immutable
     clock: Clock = utc_now
     adopted: AdoptedTables = field(default_factory=AdoptedTables)
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 
 from hansard.database import Database
 from hansard.models.limits import ITEM_BYTES, check_user_id
+from hansard.models.search import SearchSettings
 from hansard.store.conversations import SqlConversations
 from hansard.store.items import SqlItems
 from hansard.store.keys import SqlKeys
 from hansard.store.scope import Scope
+from hansard.store.search import SqlSearch
 from hansard.store.tasks import SqlTasks
 from hansard.store.turns import EVENTS_KEPT_SECONDS, SqlTurns
 
@@ -19,7 +21,8 @@ class SqlStore:
     """Implement `hansard.store.contract.Store`.
 
     ``provision_users`` makes an unknown user on the first write; ``max_item_bytes`` is the limit of one item,
-    in bytes of its compact unescaped UTF-8 JSON. A turn's events are kept for ``events_kept_seconds``.
+    in bytes of its compact unescaped UTF-8 JSON; ``search`` says what is searched. A turn's
+    events are kept for ``events_kept_seconds``.
     """
 
     def __init__(
@@ -29,10 +32,13 @@ class SqlStore:
         provision_users: bool = True,
         max_item_bytes: int = ITEM_BYTES,
         events_kept_seconds: float = EVENTS_KEPT_SECONDS,
+        search: SearchSettings = SearchSettings(),  # noqa: B008 - immutable
     ) -> None:
         self.database = database
         self._events_kept_seconds = events_kept_seconds
-        self._anybody = Scope(database, "", provision_users=provision_users, max_item_bytes=max_item_bytes)
+        self._anybody = Scope(
+            database, "", provision_users=provision_users, max_item_bytes=max_item_bytes, search=search
+        )
 
     def for_user(self, user_id: str, *, email: str | None = None) -> SqlUserStore:
         """Return the store of one user; raises `InvalidInput` for an id that cannot be one."""
@@ -76,6 +82,11 @@ class SqlUserStore:
     def keys(self) -> SqlKeys:
         """Return what the user's idempotency keys stand for."""
         return SqlKeys(self.scope)
+
+    @property
+    def search(self) -> SqlSearch:
+        """Return what searches the user's messages."""
+        return SqlSearch(self.scope)
 
     def atomic(self) -> AbstractAsyncContextManager[None]:
         """Make what is called inside one transaction."""

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from hansard.database import search_sqlite
 from hansard.database.statement import PreparedCall, Rows
 from hansard.database.violations import ConstraintViolation, Violated
 from hansard.errors import DatabaseError, DatabaseUnavailable, SchemaOutdated
@@ -29,6 +30,8 @@ class Connection(sqlite3.Connection):
         self.create_function("statement_timestamp", 0, self._statement_timestamp)
         self.create_function("seconds_from_now", 1, _seconds_from_now)
         self.create_function("greatest", 2, max, deterministic=True)
+        for name, function in search_sqlite.FUNCTIONS.items():
+            self.create_function(name, 2, function, deterministic=True)
 
     def rows(self, sql: str, arguments: Sequence[Any]) -> Rows:
         """Run one statement, at one instant."""

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from hansard.database.isolation import isolate
+from hansard.database.isolation import isolate, runtime_role
 
 revision = "0004"
 down_revision = "0003"
@@ -24,8 +24,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["user_id"], ["user.id"], name="fk_idempotency_keys_user", ondelete="CASCADE"),
     )
     op.create_index("ix_idempotency_keys_user_id_created_at", "idempotency_keys", ["user_id", "created_at"])
-    if op.get_bind().dialect.name == "postgresql":
-        isolate("idempotency_keys", op.get_context().config.attributes["role"])
+    isolate("idempotency_keys", runtime_role())
 
 
 def downgrade() -> None:

@@ -1,0 +1,253 @@
+"""Make what PostgreSQL searches messages with: three functions, and a role that one of them runs as.
+
+Under row-level security an index on text is of no use: its operators are not leakproof, so they would be tried on
+every row of the user. `hansard_search` is the one way past that. It runs as a role of its own that may read columns
+of two tables and nothing else, takes the user from where row-level security takes it, and refuses without one. See
+docs/decisions/0016-search.md. Indexes are a setting and no revision: `hansard.database.search_index`.
+
+On other databases there is nothing to do.
+"""
+
+from alembic import op
+from sqlalchemy import Connection, text
+
+from hansard.database import search_sqlite
+from hansard.database.isolation import on_postgres, runtime_role
+from hansard.database.roles import ensure_role, read_role
+from hansard.database.search_postgres import PREFIX, search_role
+from hansard.database.spelling import execute
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+READABLE = {
+    "messages": ("user_id", "conversation_id", "position", "kind", "role", "content", "public_id", "created_at"),
+    "conversations": ("user_id", "id", "title", "archived_at"),
+}
+
+# What separates words is said here and not left to the parser: that depends on the locale, and takes host names,
+# paths, tags and signed numbers for words.
+SEPARATORS = (
+    r"[\u0001-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u00a9\u00ab-\u00b1\u00b4\u00b6-\u00b8\u00bb\u00bf\u00d7\u00f7"
+    r"\u2000-\u206f\u20a0-\u20cf\u2190-\u245f\u2500-\u2bff\u3000-\u3004\u3008-\u3020\u3030\u303d-\u303f\u30fb"
+    r"\ufe10-\ufe1f\ufe30-\ufe6f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65\ufff0-\uffff"
+    r"\U0001f000-\U0001faff]+"
+)
+
+# 200,000 characters have at most 800 kB of words. A tsvector beyond a megabyte is an error, and would be one of the
+# write that brings the message. In PL/pgSQL because an SQL function would be inlined, and its cost with it: the planner
+# would then rather compute the words of all messages than use the index.
+WORDS = """
+CREATE FUNCTION {schema}.hansard_words(language regconfig, content text) RETURNS tsvector
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE COST 5000
+AS $function$
+BEGIN
+    RETURN pg_catalog.to_tsvector(
+        language, pg_catalog.regexp_replace(pg_catalog.left(content, 200000), {separators}, ' ', 'g'));
+END
+$function$
+"""
+
+# A term's first character tells what follows: `=` words as they stand, `*` words of which the last is a beginning, `~`
+# nothing that has words.
+TERM = """
+CREATE FUNCTION {schema}.hansard_term(language regconfig, term text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (
+    SELECT CASE WHEN left(term, 1) = '*' AND numnode(phrase) > 0 THEN phrase::text || ':*' ELSE phrase::text END
+    FROM phraseto_tsquery(language, regexp_replace(substr(term, 2), {separators}, ' ', 'g')) AS phrase
+)
+"""
+
+# How often the terms stand in the text, with less and less weight for each further time, and in how short a text:
+# whole numbers, so that every database and every page comes to the same.
+RANK = """
+CREATE FUNCTION {schema}.hansard_rank(beginning text, marks text[]) RETURNS bigint
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+AS $function$
+DECLARE
+    size bigint := pg_catalog.length(beginning);
+    total bigint := 0;
+    times bigint;
+    mark text;
+BEGIN
+    FOREACH mark IN ARRAY marks LOOP
+        times := (size - pg_catalog.length(pg_catalog.replace(beginning, mark, ''))) / pg_catalog.length(mark);
+        total := total + 1000000 * times / (1000 * times + 1000 + size);
+    END LOOP;
+    RETURN total;
+END
+$function$
+"""
+
+# With the arguments' values before it, the planner drops what is not asked for and takes the indexes for the rest; the
+# finds come first and alone, because joined to conversations, or to one another by OR, it would try every message. The
+# newest 2,000 are ranked, so that a word that is everywhere costs no more than one that is in many places.
+SEARCH = """
+CREATE FUNCTION {schema}.hansard_search(
+    language regconfig, wanted text[], unwanted text[], substrings boolean,
+    in_conversation uuid, by_role text, since timestamptz, until timestamptz, is_archived boolean,
+    place_rank bigint, place_time timestamptz, place_conversation uuid, place_position bigint, page integer)
+RETURNS TABLE (
+    rank bigint, created_at timestamptz, conversation_id uuid, "position" bigint, kind varchar, role varchar,
+    public_id bytea, title varchar, excerpt text, more_before boolean, more_after boolean)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_custom_plan
+SET max_parallel_workers_per_gather = 0
+AS $function$
+#variable_conflict use_column
+DECLARE
+    me text := nullif(current_setting('hansard.user_id', true), '');
+    marks text[] := ARRAY(SELECT lower(substr(term, 2)) FROM unnest(wanted) AS term);
+    patterns text[] := ARRAY(
+        SELECT '%' || regexp_replace(substr(term, 2), '([\\\\%_])', '\\\\\\1', 'g') || '%'
+        FROM unnest(wanted) AS term);
+    not_patterns text[] := ARRAY(
+        SELECT '%' || regexp_replace(substr(term, 2), '([\\\\%_])', '\\\\\\1', 'g') || '%'
+        FROM unnest(unwanted) AS term);
+    longest text := (SELECT pattern FROM unnest(patterns) AS pattern ORDER BY length(pattern) DESC LIMIT 1);
+    words tsquery := (
+        SELECT string_agg('(' || part || ')', ' & ') FROM (
+            SELECT {schema}.hansard_term(language, term) AS part FROM unnest(wanted) AS term) AS parts
+        WHERE part <> '');
+    not_words tsquery := (
+        SELECT string_agg('(' || part || ')', ' | ') FROM (
+            SELECT {schema}.hansard_term(language, term) AS part FROM unnest(unwanted) AS term) AS parts
+        WHERE part <> '');
+BEGIN
+    IF me IS NULL THEN
+        RAISE insufficient_privilege USING MESSAGE = 'hansard_search needs a user';
+    END IF;
+    -- What words cannot say, they must not be found without where substrings can say it.
+    IF substrings AND EXISTS (SELECT FROM unnest(wanted) AS term WHERE term LIKE '~%') THEN
+        words := NULL;
+    END IF;
+    words := coalesce(words && !! not_words, words);
+    RETURN QUERY
+    WITH found AS MATERIALIZED (
+        SELECT m.created_at, m.conversation_id, m.position, m.role
+        FROM {schema}.messages AS m
+        WHERE m.user_id = me
+          AND (in_conversation IS NULL OR m.conversation_id = in_conversation)
+          AND {schema}.hansard_words(language, m.content) @@ words
+          AND NOT (substrings AND left(m.content, 200000) ILIKE ANY (not_patterns))
+        UNION
+        SELECT m.created_at, m.conversation_id, m.position, m.role
+        FROM {schema}.messages AS m
+        WHERE m.user_id = me
+          AND (in_conversation IS NULL OR m.conversation_id = in_conversation)
+          AND substrings
+          AND left(m.content, 200000) ILIKE longest
+          AND left(m.content, 200000) ILIKE ALL (patterns)
+          AND NOT left(m.content, 200000) ILIKE ANY (not_patterns)
+          AND (not_words IS NULL OR NOT {schema}.hansard_words(language, m.content) @@ not_words)
+    ), newest AS MATERIALIZED (
+        SELECT f.*, c.title
+        FROM found AS f
+        JOIN {schema}.conversations AS c ON c.user_id = me AND c.id = f.conversation_id
+        WHERE (by_role IS NULL OR f.role = by_role)
+          AND (since IS NULL OR f.created_at >= since)
+          AND (until IS NULL OR f.created_at < until)
+          AND (is_archived IS NULL OR is_archived = (c.archived_at IS NOT NULL))
+        ORDER BY f.created_at DESC, f.conversation_id DESC, f.position DESC
+        LIMIT 2000
+    ), ranked AS (
+        SELECT m.conversation_id, m.position, m.kind, m.role, m.public_id, m.created_at, m.content, n.title,
+                {schema}.hansard_rank(lower(left(m.content, 4000)), marks) AS rank
+        FROM newest AS n
+        JOIN {schema}.messages AS m
+          ON m.user_id = me AND m.conversation_id = n.conversation_id AND m.position = n.position
+    ), listed AS (
+        SELECT * FROM ranked AS r
+        WHERE place_rank IS NULL
+           OR (r.rank, r.created_at, r.conversation_id, r.position)
+              < (place_rank, place_time, place_conversation, place_position)
+        ORDER BY r.rank DESC, r.created_at DESC, r.conversation_id DESC, r.position DESC
+        LIMIT page
+    )
+    SELECT l.rank, l.created_at, l.conversation_id, l.position, l.kind, l.role, l.public_id, l.title,
+           substr(l.content, f.start, 2000), f.start > 1, length(l.content) >= f.start + 2000
+    FROM listed AS l, LATERAL (
+        SELECT greatest(1, coalesce(min(nullif(strpos(beginning, mark), 0)), 1) - 400) AS start
+        FROM (SELECT lower(left(l.content, 200000))) AS b(beginning), unnest(marks) AS mark
+    ) AS f
+    ORDER BY l.rank DESC, l.created_at DESC, l.conversation_id DESC, l.position DESC;
+END
+$function$
+"""
+
+
+POLICY = "hansard_search"
+SIGNATURE = (
+    "hansard_search(regconfig, text[], text[], boolean, uuid, text, timestamptz, timestamptz, boolean, bigint, "
+    "timestamptz, uuid, bigint, integer)"
+)
+
+
+def upgrade() -> None:
+    if not on_postgres():
+        return
+    connection = op.get_bind()
+    role = runtime_role()
+    reader = search_role(role)
+    borrowed = not read_role(connection, reader).settable
+    ensure_role(connection, reader)
+    schema = connection.execute(text("SELECT current_schema()")).scalar_one()
+    for function in (WORDS, TERM, RANK, SEARCH):
+        execute(connection, function, texts={"separators": SEPARATORS}, schema=schema)
+    for table, columns in READABLE.items():
+        execute(
+            connection, f"GRANT SELECT ({', '.join(columns)}) ON {{table}} TO {{reader}}", table=table, reader=reader
+        )
+        policy = f"CREATE POLICY {POLICY} ON {{table}} FOR SELECT TO {{reader}} USING (true)"
+        execute(connection, policy, table=table, reader=reader)
+    execute(connection, f"REVOKE ALL ON FUNCTION {SIGNATURE} FROM PUBLIC")
+    execute(connection, f"GRANT EXECUTE ON FUNCTION {SIGNATURE} TO {{role}}", role=role)
+    _hand_over(connection, schema, reader)
+    if borrowed:
+        # Whoever is a member by inheritance would be let in by the policy, too.
+        execute(connection, "REVOKE {reader} FROM CURRENT_USER", reader=reader)
+
+
+def _hand_over(connection: Connection, schema: str, reader: str) -> None:
+    # The new owner must be able to make functions there, for this moment.
+    able = text("SELECT has_schema_privilege(:reader, :schema, :right)")
+    for right in ("USAGE", "CREATE"):
+        if not connection.execute(able, {"reader": reader, "schema": schema, "right": right}).scalar_one():
+            execute(connection, f"GRANT {right} ON SCHEMA {{schema}} TO {{reader}}", schema=schema, reader=reader)
+    execute(connection, f"ALTER FUNCTION {SIGNATURE} OWNER TO {{reader}}", reader=reader)
+    execute(connection, "REVOKE CREATE ON SCHEMA {schema} FROM {reader}", schema=schema, reader=reader)
+
+
+def downgrade() -> None:
+    connection = op.get_bind()
+    if not on_postgres():
+        search_sqlite.remove(connection)
+        return
+    pattern = {"pattern": PREFIX.replace("_", r"\_") + "%"}
+    indexes = text("SELECT indexname FROM pg_indexes WHERE schemaname = current_schema() AND indexname LIKE :pattern")
+    for index in connection.execute(indexes, pattern).scalars().all():
+        execute(connection, "DROP INDEX {index}", index=index)
+    execute(connection, f"DROP FUNCTION {SIGNATURE}")
+    for helper in ("hansard_rank(text, text[])", "hansard_term(regconfig, text)", "hansard_words(regconfig, text)"):
+        execute(connection, f"DROP FUNCTION {helper}")
+    _dismiss(connection)
+
+
+def _dismiss(connection: Connection) -> None:
+    # The role belongs to the cluster and stays, without any right here.
+    readers = text(
+        "SELECT rolname FROM pg_policy JOIN pg_roles r ON r.oid = ANY(polroles) "
+        "WHERE polrelid = to_regclass('messages') AND polname = :policy"
+    )
+    reader = connection.execute(readers, {"policy": POLICY}).scalar()
+    for table in READABLE:
+        execute(connection, f"DROP POLICY {POLICY} ON {{table}}", table=table)
+        if reader is not None:
+            execute(connection, "REVOKE ALL ON {table} FROM {reader}", table=table, reader=reader)
+    if reader is not None:
+        schema = connection.execute(text("SELECT current_schema()")).scalar_one()
+        execute(connection, "REVOKE USAGE ON SCHEMA {schema} FROM {reader}", schema=schema, reader=reader)
