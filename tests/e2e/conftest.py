@@ -32,7 +32,7 @@ def served(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     """A service whose users another application signs in."""
     folder = tmp_path_factory.mktemp("served")
     shutil.copy(sqlite_template, folder / "hansard.db")
-    server = Served(folder, JWT_SECRET_KEY=SECRET, HANSARD_SESSION_COOKIE=COOKIE)
+    server = Served(folder, JWT_SECRET_KEY=SECRET, HANSARD_SESSION_COOKIE=COOKIE, HANSARD_OFFLINE_PACE_SECONDS="0")
     server.start()
     yield server
     server.stop()

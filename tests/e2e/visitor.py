@@ -88,7 +88,7 @@ class Tab:
     async def picture(self, name: str) -> bytes:
         """Keep a screenshot among the build's artefacts."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        return await self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+        return await self.page.screenshot(path=SCREENSHOTS / f"{name}.png", animations="disabled")
 
 
 @contextlib.asynccontextmanager

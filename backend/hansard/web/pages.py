@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from collections.abc import Mapping
 from html import escape
@@ -9,12 +10,12 @@ from pathlib import Path
 from string import Template
 from typing import Final
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
 _FOLDER: Final = Path(__file__).parent / "static"
 _DOCUMENT: Final = "index.html"
-_TYPES: Final = {".css": "text/css", ".js": "text/javascript"}
+_TYPES: Final = {".css": "text/css", ".html": "text/html", ".js": "text/javascript"}
 # No script but ours, no HTML from strings, no request to anybody else: also if a reply ever got through as markup.
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
@@ -29,6 +30,22 @@ _DOCUMENT_HEADERS: Final = {
 _ASSET_HEADERS: Final = {"cache-control": "public, max-age=31536000, immutable"}
 
 
+class _File:
+    """Hold a file as it is sent: packed once, not for every visitor."""
+
+    def __init__(self, content: bytes, media_type: str, headers: Mapping[str, str]) -> None:
+        self._content = content
+        self._packed = gzip.compress(content, mtime=0)
+        self._media_type = media_type
+        self._headers = {**headers, "vary": "accept-encoding"}
+
+    def answer(self, request: Request) -> Response:
+        if "gzip" not in request.headers.get("accept-encoding", ""):
+            return Response(self._content, media_type=self._media_type, headers=self._headers)
+        headers = {**self._headers, "content-encoding": "gzip"}
+        return Response(self._packed, media_type=self._media_type, headers=headers)
+
+
 def page_router(*, sign_in_url: str = "") -> APIRouter:
     """Return the routes of the page.
 
@@ -36,31 +53,29 @@ def page_router(*, sign_in_url: str = "") -> APIRouter:
     server is entered.
     """
     router = APIRouter(include_in_schema=False)
-    assets = {path.name: path.read_bytes() for path in sorted(_FOLDER.iterdir()) if path.suffix in _TYPES}
-    version = _fingerprint(assets)
-    document = _document(version, sign_in_url=sign_in_url)
+    contents = {path.name: path.read_bytes() for path in sorted(_FOLDER.iterdir()) if path.suffix in _TYPES}
+    template = Template(contents.pop(_DOCUMENT).decode())
+    version = _fingerprint(contents)
+    text = template.substitute(assets=f"/page/{version}", sign_in_url=escape(sign_in_url))
+    document = _File(text.encode(), _TYPES[".html"], _DOCUMENT_HEADERS)
+    assets = {name: _File(data, _TYPES[Path(name).suffix], _ASSET_HEADERS) for name, data in contents.items()}
 
     @router.get("/")
-    async def get_document() -> Response:
-        return Response(document, media_type="text/html", headers=_DOCUMENT_HEADERS)
+    async def get_document(request: Request) -> Response:
+        return document.answer(request)
 
     # Modules name each other by relative addresses, so all of them move when one of them changes.
     @router.get(f"/page/{version}/{{name}}")
-    async def get_asset(name: str) -> Response:
+    async def get_asset(request: Request, name: str) -> Response:
         if name not in assets:
             raise HTTPException(404)
-        return Response(assets[name], media_type=_TYPES[Path(name).suffix], headers=_ASSET_HEADERS)
+        return assets[name].answer(request)
 
     return router
 
 
-def _document(version: str, *, sign_in_url: str) -> str:
-    template = Template((_FOLDER / _DOCUMENT).read_text("utf-8"))
-    return template.substitute(assets=f"/page/{version}", sign_in_url=escape(sign_in_url))
-
-
-def _fingerprint(assets: Mapping[str, bytes]) -> str:
+def _fingerprint(contents: Mapping[str, bytes]) -> str:
     digest = hashlib.sha256()
-    for name, content in assets.items():
+    for name, content in contents.items():
         digest.update(name.encode() + b"\0" + hashlib.sha256(content).digest())
     return digest.hexdigest()[:16]

@@ -62,9 +62,11 @@ export class Composer {
 
   set running(running) {
     this.#running = running;
+    const held = $("composer").contains(document.activeElement);
     $("stop").hidden = !running;
     $("send").hidden = running;
     this.#weigh();
+    if (held) this.focus();
   }
 
   // The message on its way begins a conversation: its draft belongs there from now on.

@@ -29,6 +29,7 @@ function message(node, item, tree) {
   const body = el("div", { className: "text", dir: "auto" });
   node.classList.add(item.role === "user" ? "user" : "reply");
   node.dataset.role = item.role;
+  node.dataset.status = item.status;
   node.append(el("span", { className: "unseen", textContent: `${SPEAKERS[item.role] ?? item.role} said:` }), body);
   write(body, text, tree);
   for (const part of attachments(item)) node.append(details(part.type, [["Part", pretty(part)]]));

@@ -48,7 +48,7 @@ export class Sidebar {
     if (archived !== this.#archived) return;
     const last = page.data.at(-1);
     const below = page.has_more
-      ? [...this.#rows.values()].map((row) => row.conversation).filter((one) => one.last_message_at < last.last_message_at)
+      ? this.#all().filter((one) => one.last_message_at < last.last_message_at)
       : [];
     if (!below.length) this.#cursor = page.has_more ? page.last_id : null;
     const fresh = new Set(page.data.map((one) => one.id));
@@ -57,13 +57,23 @@ export class Sidebar {
 
   // Put in what just happened to one conversation, without asking for the list.
   put(conversation) {
-    const others = [...this.#rows.values()].map((row) => row.conversation).filter((one) => one.id !== conversation.id);
-    const listed = (conversation.archived_at !== null) === this.#archived ? [conversation] : [];
-    this.#fill([...listed, ...others].sort((one, other) => other.last_message_at - one.last_message_at));
+    const listed = (conversation.archived_at !== null) === this.#archived;
+    const known = this.find(conversation.id);
+    if (listed && known?.last_message_at === conversation.last_message_at) {
+      return this.#fill(this.#all().map((one) => (one === known ? conversation : one)));
+    }
+    const others = this.#all().filter((one) => one !== known);
+    const place = others.findIndex((one) => one.last_message_at <= conversation.last_message_at);
+    others.splice(place < 0 ? others.length : place, 0, ...(listed ? [conversation] : []));
+    this.#fill(others);
   }
 
   drop(id) {
-    this.#fill([...this.#rows.values()].map((row) => row.conversation).filter((one) => one.id !== id));
+    this.#fill(this.#all().filter((one) => one.id !== id));
+  }
+
+  #all() {
+    return [...this.#rows.values()].map((row) => row.conversation);
   }
 
   #fill(conversations) {
@@ -120,7 +130,7 @@ export class Sidebar {
       this.#cursor = page.has_more ? page.last_id : null;
       const more = page.data.filter((one) => !this.#rows.has(one.id));
       this.#loading = null;
-      this.#fill([...[...this.#rows.values()].map((row) => row.conversation), ...more]);
+      this.#fill([...this.#all(), ...more]);
     } catch (error) {
       toast(error.message);
     } finally {

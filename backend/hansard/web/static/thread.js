@@ -46,10 +46,6 @@ export class Thread {
     return [...this.#nodes.keys()].at(-1) ?? "";
   }
 
-  get empty() {
-    return this.#nodes.size === 0;
-  }
-
   // Show the end, or the surroundings of one item.
   async open(itemId = null) {
     const [older, newer, found] = itemId ? await this.#around(itemId) : [await this.#page("desc"), null, null];
@@ -111,12 +107,10 @@ export class Thread {
     return node;
   }
 
-  has(itemId) {
-    return this.#nodes.has(itemId);
-  }
-
-  lastItem() {
-    return this.list.querySelector(":scope > .item:nth-last-child(1 of .item)");
+  // Whether what was said last waits for an answer, or for the rest of one.
+  get unanswered() {
+    const node = [...this.list.querySelectorAll(":scope > .item")].at(-1);
+    return !this.#newer && (node?.dataset.role === "user" || node?.dataset.status === "incomplete");
   }
 
   // Show something after the last item: that somebody is at work, or that something went wrong.
@@ -216,7 +210,7 @@ export class Thread {
     for (const [callId, node] of calls) if (!this.#calls.has(callId)) this.#calls.set(callId, node);
   }
 
-  // Change the list without moving what is read. Browsers anchor only some changes, and not at the very top.
+  // Change the list without moving what is read. Browsers do not hold on to it at the very top, and some never do.
   #still(change) {
     const line = this.box.getBoundingClientRect().top;
     const anchor = [...this.list.children].find((node) => node.getBoundingClientRect().bottom > line);
@@ -225,7 +219,7 @@ export class Thread {
     change();
     if (anchor?.isConnected) this.box.scrollTop += anchor.getBoundingClientRect().top - before;
     this.#top = this.box.scrollTop;
-    requestAnimationFrame(() => this.box.classList.remove("still"));
+    this.box.classList.remove("still");
   }
 
   #trim(fromHead) {

@@ -6,7 +6,7 @@ import { parse } from "./markdown.js";
 
 const PARSE_MS = 350;
 const LONGEST = 30_000; // beyond, a growing text is parsed once, at its end
-const ENDS = new Set(["response.completed", "response.failed", "response.incomplete", "response.cancelled"]);
+const ENDS = new Set(["response.completed", "response.failed", "response.incomplete"]);
 
 export class Turn {
   #writers = new Map(); // output index -> writer
@@ -17,6 +17,7 @@ export class Turn {
     this.thread = thread;
     this.id = id;
     this.ended = ended;
+    this.over = false;
     thread.tail = el("div", { className: "waiting", role: "img", "aria-label": "The answer is on its way" }, el("i"), el("i"), el("i"));
   }
 
@@ -28,11 +29,20 @@ export class Turn {
     if (type === "response.output_item.added") this.#begin(index, event.item);
     else if (type === "response.output_text.delta" || type === "response.refusal.delta") this.#writers.get(index)?.add(event.delta);
     else if (type === "response.output_item.done") this.#finish(index, event.item);
-    else if (ENDS.has(type)) this.#end(event.response);
+    else if (ENDS.has(type)) this.end(event.response);
   }
 
+  // The number of the newest event taken.
   get last() {
     return this.#last;
+  }
+
+  end(response) {
+    if (this.over) return;
+    this.over = true;
+    for (const writer of this.#writers.values()) writer.close();
+    this.thread.tail = null;
+    this.ended(response);
   }
 
   #begin(index, item) {
@@ -49,42 +59,33 @@ export class Turn {
     await this.thread.put([item]);
     if (isReply(item)) announce(`The assistant answered: ${textOf(item).slice(0, 300)}`);
   }
-
-  #end(response) {
-    for (const writer of this.#writers.values()) writer.close();
-    this.ended(response);
-  }
 }
 
 // Write a growing text: what was parsed as Markdown, and behind it what came since, as it is.
 class Writer {
-  #text;
+  #text = "";
   #parsed = 0;
-  #tail = document.createTextNode("");
+  #rest = el("span", { className: "rest" });
   #timer = null;
   #closed = false;
 
   constructor(node, text) {
-    this.node = node;
-    this.#text = text;
     this.body = node.querySelector(".text");
-    this.rich = el("div", { className: "rich" });
     this.body.classList.add("verbatim");
-    this.body.replaceChildren(this.rich, this.#tail);
-    node.classList.add("writing");
-    this.add("");
+    this.body.replaceChildren(this.#rest);
+    this.add(text);
   }
 
   add(delta) {
     this.#text += delta;
-    this.#tail.appendData(delta);
+    this.#rest.append(delta);
     if (!this.#timer && this.#text.length < LONGEST) this.#timer = setTimeout(() => this.#parse(), PARSE_MS);
   }
 
   close() {
     this.#closed = true;
     clearTimeout(this.#timer);
-    this.node.classList.remove("writing");
+    this.#rest.classList.remove("rest");
   }
 
   async #parse() {
@@ -93,9 +94,10 @@ class Writer {
     const [tree] = await parse([text]);
     if (this.#closed) return;
     if (tree && !this.#selected()) {
-      write(this.rich, text, tree);
+      write(this.body, text, tree);
       this.#parsed = text.length;
-      this.#tail.data = this.#text.slice(text.length);
+      this.#rest.textContent = this.#text.slice(text.length);
+      last(this.body).append(this.#rest);
     }
     this.#timer = null;
     // A slow server or a long text is asked less often.
@@ -108,4 +110,10 @@ class Writer {
     const selection = getSelection();
     return !selection.isCollapsed && this.body.contains(selection.anchorNode);
   }
+}
+
+// Where the words go on: in the last paragraph, item or heading.
+function last(node) {
+  const child = node.lastElementChild;
+  return child && child === node.lastChild && child.matches("p, ul, ol, li, blockquote, h3, h4, h5, h6") ? last(child) : node;
 }
