@@ -2,7 +2,7 @@
 
 import pytest
 
-from hansard.errors import Conflict, IdempotencyConflict, InvalidInput, NotFound
+from hansard.errors import Conflict, IdempotencyConflict, InvalidInput, NotFound, RevisionConflict
 from hansard.models.message import MessageCreate
 from hansard.utils.ids import mint, new_uuid
 from tests.support.store_steps import everything_of, numbered, says, walk_items
@@ -66,6 +66,18 @@ async def test_a_repetition_does_not_mind_that_the_conversation_went_on(user):
     first = await user.items.append(made.id, batch("a"), expected_revision=made.revision)
     await user.items.append(made.id, numbered(1))
     assert await user.items.append(made.id, batch("a"), expected_revision=made.revision) == first
+
+
+async def test_an_old_revision_is_refused_for_items_that_are_not_stored(user):
+    made = await user.conversations.create()
+    await user.items.append(made.id, batch("a"))
+    before = await everything_of(user)
+    for again in (batch("b"), [*batch("a"), *numbered(1)], [once("a", {"type": "note", "number": 2})]):
+        with pytest.raises(Conflict):
+            await user.items.append(made.id, again, expected_revision=made.revision)
+    with pytest.raises(RevisionConflict):
+        await user.items.append(made.id, batch("b"), expected_revision=made.revision)
+    assert await everything_of(user) == before
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ class TestAppend:
         found = await user.conversations.get(made.id)
         assert found.message_count == 3
         assert found.revision > made.revision
-        assert found.updated_at >= made.updated_at
+        assert found.updated_at > made.updated_at
         assert found.last_message_at > made.last_message_at
 
     async def test_nothing_to_append_changes_nothing(self, user):
@@ -260,7 +260,7 @@ class TestDelete:
         assert removal.conversation == await user.conversations.get(made.id)
         assert removal.conversation.message_count == 2
         assert removal.conversation.revision > made.revision
-        assert removal.conversation.updated_at >= made.updated_at
+        assert removal.conversation.updated_at > made.updated_at
 
     @pytest.mark.parametrize(
         "ref",

@@ -172,8 +172,11 @@ class Acting:
             return
         changes, active, before = then
         assert read.created_at == before.created_at
-        assert (read.revision > before.revision) if expected.changes > changes else (read == before)
-        assert read.updated_at >= before.updated_at
+        if expected.changes > changes:
+            assert read.revision > before.revision
+            assert read.updated_at > before.updated_at
+        else:
+            assert read == before
         if expected.active > active:
             assert read.last_message_at > before.last_message_at
         else:

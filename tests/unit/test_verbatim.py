@@ -86,6 +86,42 @@ def test_a_number_keeps_its_value_and_its_type(number):
     assert exact(decode_item(encode_item({"n": number}))) == exact({"n": number})
 
 
+PLAIN = message_item("assistant", "completed", "Hi")
+PART = PLAIN["content"][0]
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        dict(reversed(PLAIN.items())),
+        PLAIN | {"content": [dict(reversed(PART.items()))]},
+        PLAIN | {"content": [PART | {"annotations": None}]},
+        PLAIN | {"content": [PART | {"logprobs": [{}]}]},
+        PLAIN | {"content": [PART | {"extra": None}]},
+        PLAIN | {"content": [PART, PART]},
+        PLAIN | {"content": []},
+        PLAIN | {"content": "Hi"},
+        PLAIN | {"content": [{"type": "input_text", "text": "Hi"}]},
+        PLAIN | {"role": "user"},
+        PLAIN | {"status": None},
+        PLAIN | {"status": ""},
+        PLAIN | {"id": "msg_1"},
+        PLAIN | {"type": "note"},
+        {"content": "Hi", "role": "user"},
+        {"role": "user", "content": None},
+        {"role": "user", "content": "Hi", "name": "x"},
+        {"role": "captain", "content": "Hi"},
+        {"role": "user"},
+        {},
+    ],
+    ids=lambda item: str(item)[:60],
+)
+def test_a_neighbour_of_a_plain_message_comes_back_exactly(item):
+    columns = encode_item(item)
+    assert exact(decode_item(columns)) == exact(item)
+    assert columns.payload is not None
+
+
 @pytest.mark.parametrize("role", sorted(ROLES))
 def test_plain_messages_need_no_payload(role):
     assert encode_item({"role": role, "content": "Hi"}) == ItemColumns("message", role, None, "Hi", None)
