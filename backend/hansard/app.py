@@ -10,7 +10,7 @@ from datetime import timedelta
 from importlib.metadata import version
 from typing import Final
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from hansard import web
 from hansard.agents import offline
@@ -19,6 +19,7 @@ from hansard.api import (
     errors,
     health,
     items,
+    live,
     markdown,
     middleware,
     openapi,
@@ -35,6 +36,7 @@ from hansard.api.kinds import prefix_of
 from hansard.api.local_secret import LocalSecret
 from hansard.api.page_session import TokenCookie
 from hansard.api.sign_in import LOCAL_USER, LocalSessions
+from hansard.api.termination import on_termination
 from hansard.config import Settings, load_settings
 from hansard.database import Database, migrations, open_database
 from hansard.database.urls import parse_url
@@ -131,7 +133,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     errors.install(app)
     openapi.install(app)
-    for module in (conversations, items, responses, tasks, markdown, page_session, health):
+    for module in (conversations, items):
+        app.include_router(module.router, dependencies=[Depends(live.rings)])
+    for module in (live, responses, tasks, markdown, page_session, health):
         app.include_router(module.router)
     if access.embedded:
         app.state.sessions = access.sessions
@@ -152,8 +156,13 @@ def _lifespan(settings: Settings, access: Access) -> Callable[[FastAPI], Abstrac
             edge = _edge(settings, access, database)
             turns = _turns(settings)
             app.state.edge, app.state.turns = edge, turns
-            yield
-            await turns.aclose(grace_seconds=settings.shutdown_grace_seconds)
+
+            def close() -> asyncio.Task[None]:
+                return asyncio.create_task(turns.aclose(grace_seconds=settings.shutdown_grace_seconds))
+
+            with on_termination(close):
+                yield
+            await close()
         finally:
             await database.close()
 

@@ -14,8 +14,9 @@ from hansard.agents.offline import MODEL, OfflineAssistant
 from hansard.api.kinds import prefix_of
 from hansard.models.task_models import TaskCreate
 from hansard.models.verbatim import message_item
+from hansard.services.beginning import TurnRequest
 from hansard.services.task_tools import task_tools
-from hansard.services.turns import TurnRequest, Turns
+from hansard.services.turns import Turns
 from hansard.store.contract import UserStore
 from hansard.store.sql import SqlStore
 

@@ -14,8 +14,9 @@ from hansard.database import open_database
 from hansard.errors import InvalidInput, NotFound
 from hansard.models.conversation import ConversationCreate
 from hansard.models.verbatim import message_item
+from hansard.services.beginning import TurnRequest
 from hansard.services.history import INTERRUPTED
-from hansard.services.turns import TurnRequest, Turns
+from hansard.services.turns import Turns
 from hansard.store.contract import UserStore
 from hansard.store.sql import SqlStore
 from hansard.utils.ids import new_uuid, parse

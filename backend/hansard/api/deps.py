@@ -12,6 +12,7 @@ from fastapi.security import HTTPBearer
 from hansard.api.auth import Authenticator, Identity
 from hansard.api.bodies import read_body
 from hansard.models.limits import JsonObject
+from hansard.services.turns import Turns
 from hansard.store.contract import Store, UserStore
 from hansard.utils.cursor import CursorSealer
 
@@ -60,6 +61,10 @@ async def _json_body(request: Request, _identity: WhoAsks) -> JsonObject:
     return await read_body(request, limit=edge_of(request).body_limit)
 
 
+async def _turns(request: Request) -> Turns:
+    return cast("Turns", request.app.state.turns)
+
+
 async def _cursors(request: Request) -> CursorSealer:
     return edge_of(request).cursors
 
@@ -67,4 +72,5 @@ async def _cursors(request: Request) -> CursorSealer:
 CurrentUser = Annotated[str, Depends(_current_user)]
 OwnStore = Annotated[UserStore, Depends(_own_store)]
 JsonBody = Annotated[JsonObject, Depends(_json_body)]
+OurTurns = Annotated[Turns, Depends(_turns)]
 Cursors = Annotated[CursorSealer, Depends(_cursors)]

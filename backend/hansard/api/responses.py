@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import Annotated, Any, Final, Literal, cast
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from hansard.api.answers import JsonAnswer
-from hansard.api.deps import JsonBody, OwnStore
+from hansard.api.deps import JsonBody, OurTurns, OwnStore
 from hansard.api.paging import Limit, OrderOf, checked_include
 from hansard.api.streams import EventStream, Frame, last_event_id, read_sequence
 from hansard.api.turn_bodies import REQUEST, read_turn, sent_id
@@ -29,11 +29,6 @@ _RESPONSE: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-async def _turns(request: Request) -> Turns:
-    return cast("Turns", request.app.state.turns)
-
-
-OurTurns = Annotated[Turns, Depends(_turns)]
 OnConflict = Annotated[
     Literal["reject", "wait"],
     Header(

@@ -13,7 +13,7 @@ from hansard.errors import InvalidInput, NotFound
 from hansard.models import TurnRead
 from hansard.models.limits import JsonObject, check_metadata
 from hansard.models.verbatim import message_item
-from hansard.services.turns import TurnRequest
+from hansard.services.beginning import TurnRequest
 from hansard.store.contract import UserStore
 
 _NUMBER: Final = (int, float)

@@ -181,7 +181,14 @@ class Activity(NamedTuple):
 
     conversation_id: UUID
     revision: int
+    next_position: int
+    message_count: int
     turn_id: UUID | None
     last_sequence: int | None
     cancel_requested_at: datetime | None
     expired: bool
+
+    @property
+    def deleted(self) -> int:
+        """Return how many of the conversation's items were deleted so far."""
+        return self.next_position - 1 - self.message_count

@@ -40,8 +40,8 @@ class Follower:
     ) -> None:
         self.finished = False
         self.after = after
+        self.turn_id = turn_id
         self._user = user
-        self._turn_id = turn_id
         self._running = running
         self._settlement = settlement
         self._watch = watch
@@ -74,7 +74,7 @@ class Follower:
 
     def is_behind(self, activity: Activity | None) -> bool:
         """Say whether there is more to read, by what goes on in the conversation."""
-        if activity is None or activity.turn_id != self._turn_id or activity.expired:
+        if activity is None or activity.turn_id != self.turn_id or activity.expired:
             return True
         return activity.last_sequence is not None and activity.last_sequence > self.after
 
@@ -93,7 +93,7 @@ class Follower:
         return None
 
     async def _from_database(self) -> list[StreamEvent]:
-        turn, batches = await self._user.turns.events(self._turn_id, after=self.after, limit=_BATCHES)
+        turn, batches = await self._user.turns.events(self.turn_id, after=self.after, limit=_BATCHES)
         self._conversation_id = turn.conversation_id
         self._refuse_gap(turn, batches)
         events = [event for event in opening_events(ResponseHead.of(turn)) if event.sequence > self.after]

@@ -88,6 +88,11 @@ class RunningTurn:
         if not self._stopped.done():
             self._stopped.set_result(ending)
 
+    async def ended(self) -> None:
+        """Wait until nothing more comes from here."""
+        while not self.channel.closed:
+            await self.channel.changed()
+
     async def run(self) -> None:
         """Let the agent answer, and store what came of it."""
         try:

@@ -177,7 +177,9 @@ _RUNNING_IN = and_(t.user_id == c.user_id, t.conversation_id == c.id, RUNNING)
 
 def _activity(these: ColumnElement[bool]) -> Select[tuple[object, ...]]:
     lost = func.coalesce(t.lease_expires_at < NOW, false())
-    found = select(c.id, c.revision, t.id, t.last_sequence, t.cancel_requested_at, lost)
+    found = select(
+        c.id, c.revision, c.next_position, c.message_count, t.id, t.last_sequence, t.cancel_requested_at, lost
+    )
     return found.select_from(conversations.table.outerjoin(table, _RUNNING_IN)).where(
         c.user_id == bindparam("user_id"), these
     )
