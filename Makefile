@@ -10,6 +10,7 @@ ARGS ?=
 
 BIN := $(VENV)/bin
 VENV_READY := $(VENV)/.ready
+BENCH_READY := $(VENV)/.bench-ready
 NODE_DIR := .cache/npm
 NODE_READY := $(NODE_DIR)/.ready
 PGBOUNCER_DIR := .cache/pgbouncer
@@ -55,8 +56,7 @@ fmt: $(VENV_READY) ## Format the code and fix what the linter can fix by itself
 	$(BIN)/ruff format $(SOURCES)
 
 .PHONY: bench
-bench: $(VENV_READY) ## Run the benchmarks (slow; never part of the tests)
-	@test -f benchmarks/__main__.py || { echo "There are no benchmarks yet (no benchmarks/__main__.py)." >&2; exit 1; }
+bench: $(BENCH_READY) ## Run the benchmarks (slow; never part of the tests; ARGS='round_trips' names some)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: lock
@@ -64,8 +64,10 @@ lock: $(VENV_READY) ## Refresh requirements.lock from pyproject.toml, and the lo
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --extra all --group dev --universal --python-version 3.10 \
 		--generate-hashes --no-emit-index-url --no-header --upgrade --quiet -o requirements.lock
+	$(BIN)/uv pip compile --group bench --constraint requirements.lock --universal --python-version 3.10 \
+		--generate-hashes --no-emit-index-url --no-header --upgrade --quiet -o benchmarks/requirements.lock
 	PATH="$(abspath $(BIN)):$$PATH" npm --prefix tests/node install --package-lock-only --no-audit --no-fund
-	@! grep -n '://' requirements.lock || { echo "requirements.lock names a host" >&2; exit 1; }
+	@! grep -n '://' requirements.lock benchmarks/requirements.lock || { echo "a lock names a host" >&2; exit 1; }
 	@! grep -n '"resolved"' tests/node/package-lock.json || { echo "package-lock.json names a host" >&2; exit 1; }
 
 .PHONY: clean
@@ -85,6 +87,10 @@ $(VENV_READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(BENCH_READY): benchmarks/requirements.lock $(VENV_READY)
+	$(BIN)/python -m pip install --quiet --require-hashes -r benchmarks/requirements.lock
 	@touch $@
 
 # Node comes as a wheel, so a machine without Node installs these as well.
