@@ -54,7 +54,7 @@ class PostgresServer:
         """Return the URL of `database` for the superuser."""
         return f"postgresql://{SUPERUSER}:{self._password}@{HOST}:{self.port}/{database}"
 
-    def make_template(self, name: str, setup: Callable[[str], None]) -> None:
+    def make_template(self, name: str, setup: Callable[[str], object]) -> None:
         """Make the database `name` by `setup(url)`, once: later calls return at once.
 
         `setup` must leave no connection open. What it raises is passed on, and the half-made database is dropped.

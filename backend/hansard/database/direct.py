@@ -68,13 +68,13 @@ def _postgres(url: DatabaseUrl, limits: Limits) -> Engine:
 
 def _sqlite(url: DatabaseUrl, *, create: bool) -> Engine:
     assert url.path is not None
-    try:
-        if create:
+    if create:
+        try:
             url.path.touch(mode=0o600)
-        elif not url.path.exists():
-            raise DatabaseUnavailable(f"there is no database at {url}; run: hansard db upgrade")
-    except OSError as error:
-        raise DatabaseUnavailable(f"cannot open {url}: {error.strerror}") from error
+        except OSError as error:
+            raise DatabaseUnavailable(f"cannot open {url}: {error.strerror}") from error
+    elif not url.path.exists():
+        raise DatabaseUnavailable(f"there is no database at {url}; run: hansard db upgrade")
     engine = create_engine(f"sqlite:///{url.path}", poolclass=NullPool, connect_args={"timeout": 30.0})
 
     @event.listens_for(engine, "connect")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import zlib
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from hansard.errors import ConfigurationError, DatabaseUnavailable
 # The first of the lock's two keys tells our locks from other programs', the second one schema from another.
 _OURS = int.from_bytes(b"Hans", "big")
 _PAUSE_SECONDS = 0.05
+# Alembic keeps what it is doing in global variables, so two threads could not migrate two databases either.
+_ALEMBIC = threading.Lock()
 
 
 @contextmanager
@@ -24,11 +27,12 @@ def turn(url: DatabaseUrl, limits: Limits) -> Iterator[None]:
 
     The lock belongs to an open transaction on a connection of its own: it holds through a pooler too, ends with the
     process, and outlives the commits in between that an index built concurrently needs. Whoever waits asks again and
-    again, because one waiting statement's snapshot would keep such an index from ever being finished. On SQLite the
-    migration's own transaction excludes others.
+    again, in a new transaction each time, because one that lasts would keep such an index from ever being finished.
+    On SQLite the migration's own transaction excludes others.
     """
     if url.is_sqlite:
-        yield
+        with _alone_in_this_process(limits):
+            yield
         return
     with connect(url, limits=limits) as connection:
         keys = {"ours": _OURS, "schema": _key(connection)}
@@ -39,10 +43,22 @@ def turn(url: DatabaseUrl, limits: Limits) -> Iterator[None]:
                     f"another process (server pid {_holder(connection, keys)}) has been migrating this database for "
                     f"more than {limits.turn:g} s; nothing was changed, try again when it is done"
                 )
+            connection.rollback()
             time.sleep(_PAUSE_SECONDS)
         # The answered question keeps its snapshot until the next one is asked; by the simple protocol none is left.
         connection.exec_driver_sql("SELECT 1")
+        with _alone_in_this_process(limits):
+            yield
+
+
+@contextmanager
+def _alone_in_this_process(limits: Limits) -> Iterator[None]:
+    if not _ALEMBIC.acquire(timeout=limits.turn):
+        raise DatabaseUnavailable(f"this process has been migrating a database for more than {limits.turn:g} s")
+    try:
         yield
+    finally:
+        _ALEMBIC.release()
 
 
 def _key(connection: Connection) -> int:

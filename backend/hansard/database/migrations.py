@@ -41,11 +41,10 @@ def upgrade(url: str, revision: str = "head", *, role: str = DEFAULT_ROLE, limit
     `DatabaseUnavailable` when others keep a table locked for longer than ``limits``; nothing is changed then.
     """
     with _turn(url, limits) as connection:
-        notes = []
-        if _context(connection).get_current_revision() is None:
-            notes = adoption.survey(connection)
+        new = _context(connection).get_current_revision() is None
+        notes = adoption.survey(connection) if new else []
         if connection.dialect.name == "postgresql":
-            ensure_role(connection, role)
+            ensure_role(connection, role, foreseen=[search_postgres.search_role(role)] if new else [])
         connection.commit()
         command.upgrade(_config(connection, role=role, limits=limits), revision)
     return notes

@@ -6,6 +6,7 @@ never dropped. Whether it may exist like this is decided here; what it may do, i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, text
@@ -88,19 +89,24 @@ def read_role(connection: Connection, role: str) -> RuntimeRole:
     return RuntimeRole(role, True, can_login, superuser, bypasses_rls, settable, grantable, tuple(owned))
 
 
-def ensure_role(connection: Connection, role: str) -> None:
+def ensure_role(connection: Connection, role: str, *, foreseen: Sequence[str] = ()) -> None:
     """Make the role if the cluster lacks it, and let the login act as it.
 
     Raises `ConfigurationError`, with the SQL to run, for a role that row-level security would not bind and where the
-    login may not do what is missing; nothing is changed then.
+    login may not do what is missing; nothing is changed then. Revisions will ask for the roles that are ``foreseen``:
+    what is missing for those is told at the same time.
     """
-    check_role_name(role)
+    wanted = []
+    for name in (role, *foreseen):
+        check_role_name(name)
+        wanted.append(read_role(connection, name))
+        refuse_faults(connection, wanted[-1])
+    _refuse_unless_allowed(connection, wanted)
     for _ in range(_ATTEMPTS):
         found = read_role(connection, role)
         refuse_faults(connection, found)
         if found.settable:
             return
-        _refuse_unless_allowed(connection, found)
         try:
             with connection.begin_nested():
                 _complete(connection, found)
@@ -154,16 +160,25 @@ def _complete(connection: Connection, found: RuntimeRole) -> None:
     execute(connection, "GRANT {role} TO CURRENT_USER" + _options(connection), role=found.name)
 
 
-def _refuse_unless_allowed(connection: Connection, found: RuntimeRole) -> None:
+def _refuse_unless_allowed(connection: Connection, wanted: Sequence[RuntimeRole]) -> None:
     login = read_login(connection)
-    # Since PostgreSQL 16 CREATEROLE alone does not govern roles that somebody else made.
-    governs = login.creates_roles and (not found.exists or not _has_set_option(connection))
-    if not (login.superuser or governs or found.grantable):
-        statements = "".join(f"\n  {statement};" for statement in missing_sql(connection, found, login=login.name))
+    lacking = [found for found in wanted if not (found.settable or _governs(connection, login, found))]
+    if lacking:
+        statements = [one for found in lacking for one in missing_sql(connection, found, login=login.name)]
         raise ConfigurationError(
-            f"the login {login.name} may not set up the runtime role {found.name}; nothing was changed. "
-            f"Have an administrator run this once, then try again:{statements}"
+            f"the login {login.name} may not set up the role {' and '.join(found.name for found in lacking)}; nothing "
+            f"was changed. Have an administrator run this once, then try again:{_lines(statements)}"
         )
+
+
+def _governs(connection: Connection, login: Login, found: RuntimeRole) -> bool:
+    # Since PostgreSQL 16 CREATEROLE alone does not govern roles that somebody else made.
+    by_attribute = login.creates_roles and (not found.exists or not _has_set_option(connection))
+    return login.superuser or found.grantable or by_attribute
+
+
+def _lines(statements: Sequence[str]) -> str:
+    return "".join(f"\n  {statement};" for statement in statements)
 
 
 def _options(connection: Connection) -> str:
