@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Field
 
-from hansard.errors import InvalidInput
+from hansard.errors import CorruptRow, InvalidInput
 from hansard.models.base import HansardModel, UtcDateTime
 from hansard.models.limits import (
     EXTERNAL_ID_CODE_POINTS,
@@ -151,8 +151,12 @@ class ConversationRead(NamedTuple):
 
     @property
     def metadata(self) -> dict[str, str]:
-        """Return the metadata, exactly as given."""
-        return dict(json.loads(self.metadata_json)) if self.metadata_json else {}
+        """Return the metadata, exactly as given. Raises `CorruptRow`."""
+        try:
+            return dict(json.loads(self.metadata_json)) if self.metadata_json else {}
+        except (TypeError, ValueError):
+            message = f"the metadata of conversation {self.public_id} cannot be read back"
+        raise CorruptRow(message)
 
 
 class ConversationPlace(NamedTuple):

@@ -21,11 +21,11 @@ from sqlalchemy import (
 )
 from sqlmodel import Field
 
-from hansard.errors import InvalidInput
+from hansard.errors import CorruptRow, InvalidInput
 from hansard.models.base import HansardModel, UtcDateTime
 from hansard.models.limits import CLIENT_ID_CODE_POINTS, USER_ID_CODE_POINTS, JsonObject, check_text
 from hansard.models.verbatim import KIND_CODE_POINTS, STATUS_CODE_POINTS, ItemColumns, decode_item
-from hansard.utils.ids import is_minted
+from hansard.utils.ids import is_minted, spell
 
 CLIENT_ID_GIVEN = text("client_id IS NOT NULL")
 PUBLIC_ID_GIVEN = text("public_id IS NOT NULL")
@@ -115,5 +115,10 @@ class MessageRead(NamedTuple):
 
     @property
     def item(self) -> JsonObject:
-        """Return the item exactly as it was appended; a fresh object at every call."""
-        return decode_item(ItemColumns(self.kind, self.role, self.status, self.content, self.payload))
+        """Return the item exactly as it was appended; a fresh object at every call. Raises `CorruptRow`."""
+        try:
+            return decode_item(ItemColumns(self.kind, self.role, self.status, self.content, self.payload))
+        except (TypeError, ValueError, RecursionError):
+            conversation = spell("conv", self.conversation_id)
+            message = f"item {self.position} of conversation {conversation} cannot be read back: its payload is damaged"
+        raise CorruptRow(message)

@@ -159,6 +159,9 @@ def _read_payload(payload: str) -> JsonObject:
     if payload.startswith(_PAIRED):
         payload = base64.b64decode(payload[1:]).decode("utf-8", "surrogatepass")
     item: JsonObject = json.loads(payload)
+    if not isinstance(item, dict):
+        message = "a payload must hold an object"
+        raise TypeError(message)
     return item
 
 
