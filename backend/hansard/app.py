@@ -32,7 +32,6 @@ from hansard.api.auth import Authenticator, Hs256Verifier, Verifier, check_secre
 from hansard.api.deps import Edge
 from hansard.api.intake import MOST_ITEMS
 from hansard.api.jwks import JwksVerifier, Provider
-from hansard.api.kinds import prefix_of
 from hansard.api.local_secret import LocalSecret
 from hansard.api.page_session import TokenCookie
 from hansard.api.sign_in import LOCAL_USER, LocalSessions
@@ -188,7 +187,6 @@ def _turns(settings: Settings) -> Turns:
     return Turns(
         {offline.MODEL: offline.OfflineAssistant(pace=settings.offline_pace_seconds)},
         default_model=offline.MODEL,
-        prefix_of=prefix_of,
         tools_for=lambda user: task_tools(user.tasks),
         pace=Pace(
             lease_seconds=settings.lease_seconds,

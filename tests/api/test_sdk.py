@@ -7,7 +7,7 @@ import openai
 import pytest
 from openai.types.conversations import ConversationItem
 
-from hansard.api.kinds import KINDS
+from hansard.models.kinds import KINDS
 from tests.api.live import Person
 from tests.api.samples import ITEMS, sample
 

@@ -11,7 +11,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hansard.agents.offline import MODEL, OfflineAssistant
-from hansard.api.kinds import prefix_of
 from hansard.models.task_models import TaskCreate
 from hansard.models.verbatim import message_item
 from hansard.services.beginning import TurnRequest
@@ -27,7 +26,6 @@ def offline_turns() -> Turns:
     return Turns(
         {MODEL: OfflineAssistant(pace=0)},
         default_model=MODEL,
-        prefix_of=prefix_of,
         tools_for=lambda user: task_tools(user.tasks),
     )
 

@@ -9,7 +9,6 @@ import pytest
 
 from hansard.agents.events import Answer
 from hansard.agents.protocol import AgentRequest, Event, Outcome, Tool
-from hansard.api.kinds import prefix_of
 from hansard.database import open_database
 from hansard.errors import InvalidInput, NotFound
 from hansard.models.conversation import ConversationCreate
@@ -43,7 +42,6 @@ def turns_of(script: Script, *, tools: list[Tool] | None = None, history_items: 
     return Turns(
         {"scripted": Scripted(script)},
         default_model="scripted",
-        prefix_of=prefix_of,
         tools_for=lambda _: tools or [],
         history_items=history_items,
     )
@@ -156,7 +154,7 @@ async def test_after_a_failure_the_conversation_goes_on(store, user) -> None:
     request = TurnRequest(items=[user_says("hello")], conversation_id=home)
     await turns_of(breaking).run(user, request)
     agent = Scripted(echo)
-    again = Turns({"m": agent}, default_model="m", prefix_of=prefix_of)
+    again = Turns({"m": agent}, default_model="m")
     response = await again.run(user, request)
     assert response["status"] == "completed"
     shown = agent.asked[0].history
@@ -216,7 +214,7 @@ async def test_the_agent_is_shown_the_newest_items_and_no_half_of_a_call(store, 
     await user.items.append(home, [user_says("old"), call, output, user_says("one"), user_says("two")])
     for limit, shown in [(3, ["one", "two", "new"]), (4, ["f\n{}", "1", "one", "two", "new"])]:
         agent = Scripted(echo)
-        turns = Turns({"m": agent}, default_model="m", prefix_of=prefix_of, history_items=limit)
+        turns = Turns({"m": agent}, default_model="m", history_items=limit)
         fresh = (await user.conversations.create(items=[read.item for read in await user.items.last(home, 9)])).id
         await turns.run(user, TurnRequest(items=[user_says("new")], conversation_id=fresh))
         assert [text_of(item) for item in agent.asked[0].history] == shown
@@ -237,7 +235,7 @@ async def test_the_agent_gets_the_parameters_and_the_tools_of_the_user(store, us
 
         return [Tool("whose", "", {}, whose)]
 
-    turns = Turns({"m": agent}, default_model="m", prefix_of=prefix_of, tools_for=tools_for)
+    turns = Turns({"m": agent}, default_model="m", tools_for=tools_for)
     await turns.run(user, TurnRequest(items=[user_says("x")], parameters={"temperature": 0.5, "new": [1]}))
     [asked] = agent.asked
     assert asked.parameters == {"temperature": 0.5, "new": [1]}

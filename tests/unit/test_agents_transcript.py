@@ -18,7 +18,7 @@ TEXT_PART = {"type": "output_text", "text": "", "annotations": [], "logprobs": [
 
 
 def a_transcript() -> Transcript:
-    return Transcript(prefix_of=lambda kind: PREFIXES.get(kind, "item"))
+    return Transcript()
 
 
 async def spoken(*pieces: str) -> AsyncIterator[str]:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hansard.api.kinds import KINDS, OTHER_PREFIX, PREFIXES, prefix_of
 from hansard.api.wire import item_id, item_json, item_view, normalise
+from hansard.models.kinds import KINDS, OTHER_PREFIX, PREFIXES, prefix_of
 from hansard.models.message import MessageRead
 from hansard.models.verbatim import encode_item, message_item
 from hansard.utils import ids

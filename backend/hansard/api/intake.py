@@ -11,9 +11,9 @@ from typing import Final
 from uuid import UUID
 
 from hansard.api.bodies import missing, wrong_type
-from hansard.api.kinds import KINDS, Types
 from hansard.api.wire import get_item, normalise
 from hansard.errors import InvalidInput, NotFound, TooLarge
+from hansard.models.kinds import KINDS, Types
 from hansard.models.limits import JsonObject
 from hansard.models.message import MessageRead
 from hansard.store.contract import UserStore

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from hansard.api.answers import JsonAnswer
 from hansard.api.bodies import check_known, missing
 from hansard.api.conversations import conversation_view
-from hansard.api.deps import JsonBody, OwnStore
+from hansard.api.deps import JsonBody, OurTurns, OwnStore
 from hansard.api.intake import check_items, settle_items
 from hansard.api.openapi import body_of, describes
 from hansard.api.paging import Limit, OrderOf, checked_include
@@ -53,6 +53,7 @@ async def create_items(store: OwnStore, conversation_id: str, body: JsonBody) ->
 )
 async def list_items(
     store: OwnStore,
+    turns: OurTurns,
     conversation_id: str,
     limit: Limit = 20,
     order: OrderOf = "desc",
@@ -63,6 +64,9 @@ async def list_items(
     try:
         ref = None if after is None else read_item_ref(after, home)
         page = await store.items.list(home, limit=limit, after=ref, order=order)
+        if page.unsettled:
+            await turns.settle(store, home)
+            page = await store.items.list(home, limit=limit, after=ref, order=order)
     except NotFound as error:
         if error.noun != "item":
             raise

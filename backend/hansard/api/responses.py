@@ -39,6 +39,15 @@ OnConflict = Annotated[
 ]
 
 
+RepeatKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        description="The same key with the same body is the same turn: its stream is joined, its answer repeated.",
+    ),
+]
+
+
 @router.post(
     "/v1/responses",
     operation_id="createResponse",
@@ -48,10 +57,14 @@ OnConflict = Annotated[
     openapi_extra=REQUEST,
 )
 async def create_response(
-    store: OwnStore, turns: OurTurns, body: JsonBody, on_conflict: OnConflict = "reject"
+    store: OwnStore,
+    turns: OurTurns,
+    body: JsonBody,
+    on_conflict: OnConflict = "reject",
+    idempotency_key: RepeatKey = None,
 ) -> Response:
     """Store the input, let the model answer, store its output and return the response or its events."""
-    asked = await read_turn(store, body, wait=on_conflict == "wait")
+    asked = await read_turn(store, body, wait=on_conflict == "wait", key=idempotency_key)
     try:
         turn = await turns.begin(store, asked.request)
     except NotFound as error:

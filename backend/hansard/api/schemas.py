@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
 from hansard.api.intake import MOST_ITEMS, ROLES
-from hansard.api.kinds import KINDS
+from hansard.models.kinds import KINDS
 from hansard.models.limits import (
     METADATA_PAIRS,
     METADATA_VALUE_CODE_POINTS,

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from hansard.api.kinds import KINDS, PREFIXES, prefix_of
 from hansard.errors import NotFound
+from hansard.models.kinds import KINDS, PREFIXES, prefix_of
 from hansard.models.limits import JsonObject
 from hansard.models.message import MessageRead
 from hansard.models.verbatim import message_item

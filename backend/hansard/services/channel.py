@@ -7,6 +7,7 @@ and holds nobody up; one that falls behind what is kept here reads on from the d
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
 from itertools import islice
 from typing import Final, NamedTuple
@@ -18,22 +19,35 @@ from hansard.utils.json_text import write_json
 # An agent waits while this many events are not stored yet. Nobody can have seen more than that of an answer whose
 # process died, so whoever settles it goes on counting behind them and no number ever means two things.
 UNSTORED_EVENTS: Final = 256
+# The field of a stored event in which an item has the id that its maker gave it.
+MAKER_ID: Final = "maker_id"
 _UNSTORED_CHARACTERS: Final = 1024 * 1024
 _TAIL_CHARACTERS: Final = 256 * 1024
 
 
 class StreamEvent(NamedTuple):
-    """Hold an event as it is sent: its number, its type, its JSON text; ``final`` when nothing follows."""
+    """Hold an event as it is sent: its number, its type, its JSON text; ``final`` when nothing follows.
+
+    ``maker_id`` is what the agent called the item that the event is about.
+    """
 
     sequence: int
     type: str
     data: str
     final: bool = False
+    maker_id: str | None = None
 
     @classmethod
-    def of(cls, event: Event, *, final: bool = False) -> StreamEvent:
+    def of(cls, event: Event, *, final: bool = False, maker_id: str | None = None) -> StreamEvent:
         """Return the event as it is sent."""
-        return cls(event["sequence_number"], event["type"], write_json(event).decode(), final)
+        return cls(event["sequence_number"], event["type"], write_json(event).decode(), final, maker_id)
+
+    @property
+    def stored_data(self) -> str:
+        """Return the JSON text that is stored: with what the agent called its item, which clients do not see."""
+        if self.maker_id is None:
+            return self.data
+        return f'{self.data[:-1]},"{MAKER_ID}":{json.dumps(self.maker_id)}}}'
 
 
 class Channel:
@@ -118,5 +132,5 @@ def batch_of(events: list[StreamEvent]) -> EventBatch | None:
     """Return the events as one piece to store; ``None`` when there are none."""
     if not events:
         return None
-    data = "[" + ",".join(event.data for event in events) + "]"
+    data = "[" + ",".join(event.stored_data for event in events) + "]"
     return EventBatch(events[0].sequence, events[-1].sequence, data)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Final
 from uuid import UUID
 
 from hansard.errors import InvalidInput
 from hansard.models import Activity, EventBatch, TurnRead
+from hansard.models.kinds import prefix_of
 from hansard.models.limits import JsonObject
-from hansard.services.channel import UNSTORED_EVENTS, StreamEvent
+from hansard.services.channel import MAKER_ID, UNSTORED_EVENTS, StreamEvent
 from hansard.services.responses import Ending, ResponseHead, final_event, opening_events
 from hansard.services.running import RunningTurn
 from hansard.services.settlement import Settlement
@@ -104,7 +105,7 @@ class Follower:
             if turn.expired and self._running is None:
                 await self._settlement.settle(self._user, turn)
             return events
-        final = final_event(await stored_response(self._user, turn, self._settlement.prefix_of), turn.last_sequence + 1)
+        final = final_event(await stored_response(self._user, turn), turn.last_sequence + 1)
         self.finished = final.sequence <= self.after
         return events if self.finished else [*events, final]
 
@@ -120,7 +121,7 @@ class Follower:
             raise InvalidInput(message, param="stream", code="events_expired")
 
 
-async def stored_response(user: UserStore, turn: TurnRead, prefix_of: Callable[[str], str]) -> JsonObject:
+async def stored_response(user: UserStore, turn: TurnRead) -> JsonObject:
     """Return the Response object of a stored turn."""
     head = ResponseHead.of(turn)
     if turn.running:
@@ -136,4 +137,5 @@ async def stored_response(user: UserStore, turn: TurnRead, prefix_of: Callable[[
 def _unpack(batches: list[EventBatch]) -> Iterator[StreamEvent]:
     for batch in batches:
         for event in json.loads(batch.data):
+            event.pop(MAKER_ID, None)
             yield StreamEvent.of(event)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
@@ -60,11 +60,11 @@ class RunningTurn:
     ``response`` is there once the end is stored; a turn that was lost to another process ends without one.
     """
 
-    def __init__(self, job: Job, *, prefix_of: Callable[[str], str], pace: Pace, clock: Clock) -> None:
+    def __init__(self, job: Job, *, pace: Pace, clock: Clock) -> None:
         self.job = job
         self.channel = Channel(stored=job.turn is not None)
         self.response: JsonObject | None = None
-        self._transcript = Transcript(prefix_of=prefix_of, first=OPENING_EVENTS)
+        self._transcript = Transcript(first=OPENING_EVENTS)
         self._clock = clock
         self._keeper: Keeper | None = None
         if job.turn is not None and job.token is not None:
@@ -140,7 +140,7 @@ class RunningTurn:
                 async for said in stream:
                     if isinstance(said, Outcome):
                         return Ending.told(said)
-                    await self._show(self._transcript.take(said))
+                    await self._show(said)
                     if self.channel.said > _SAID_CHARACTERS:
                         return TOO_LONG
         except DatabaseError as error:
@@ -169,7 +169,8 @@ class RunningTurn:
     async def _show(self, event: Event) -> None:
         if self._stopped.done():
             raise asyncio.CancelledError  # an agent that goes on after it was stopped
-        self.channel.publish(StreamEvent.of(event))
+        item = event.get("item") or {}
+        self.channel.publish(StreamEvent.of(self._transcript.take(event), maker_id=item.get("id")))
         while self.channel.full:
             await self.channel.changed()
 

@@ -26,10 +26,9 @@ _GONE: Final = "The process that made this answer stopped before it was complete
 class Settlement:
     """Settle what was left behind.
 
-    ``prefix_of`` says how the ids of an item type begin; the calls of ``own_tools`` have nobody left to answer them.
+    The calls of ``own_tools`` have nobody left to answer them.
     """
 
-    prefix_of: Callable[[str], str]
     own_tools: Callable[[UserStore], Collection[str]]
     lease_seconds: float
 
@@ -41,7 +40,7 @@ class Settlement:
             return
         # Beyond every number that anybody may have seen of what was said and not stored.
         last = taken.last_sequence + UNSTORED_EVENTS
-        transcript = Transcript(prefix_of=self.prefix_of, first=last + 1)
+        transcript = Transcript(first=last + 1)
         await _recall(user, taken, transcript)
         events = [StreamEvent.of(event) for event in transcript.settle(self.own_tools(user))]
         cancelled = taken.cancel_requested_at is not None

@@ -6,12 +6,14 @@ interrupted in the middle of a word.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from itertools import count
 from typing import Any, NamedTuple
 
 from hansard.agents.protocol import Event
+from hansard.models.kinds import prefix_of
 from hansard.models.limits import JsonObject
+from hansard.services.channel import MAKER_ID
 from hansard.services.history import interrupted_output
 from hansard.utils.ids import mint
 
@@ -44,11 +46,10 @@ class OutputItem(NamedTuple):
 class Transcript:
     """Be the record of one answer.
 
-    ``prefix_of`` says how the ids of an item type begin, ``first`` is the number of the first event.
+    ``first`` is the number of the first event.
     """
 
-    def __init__(self, *, prefix_of: Callable[[str], str], first: int = 0) -> None:
-        self._prefix_of = prefix_of
+    def __init__(self, *, first: int = 0) -> None:
         self._numbers = count(first)
         self._items: dict[int, _Item] = {}
 
@@ -78,9 +79,9 @@ class Transcript:
             return
         if event["type"] == "response.output_item.added":
             id_ = event["item"]["id"]
-            self._items[index] = _Item(bytes.fromhex(id_.rpartition("_")[2]), id_, _without_id(event["item"]))
+            self._items[index] = _Item(bytes.fromhex(id_.rpartition("_")[2]), id_, _as_made(event))
         elif "item" in event:
-            self._known(index).take({**event, "item": _without_id(event["item"])})
+            self._known(index).take({**event, "item": _as_made(event)})
         else:
             self._known(index).take(event)
 
@@ -122,7 +123,7 @@ class Transcript:
         if index in self._items:
             raise ValueError(f"output item {index} begins a second time")
         public_id = mint()
-        opened = _Item(public_id, f"{self._prefix_of(item['type'])}_{public_id.hex()}", item)
+        opened = _Item(public_id, f"{prefix_of(item['type'])}_{public_id.hex()}", item)
         self._items[index] = opened
         return opened
 
@@ -180,6 +181,11 @@ def _done(index: int, item: JsonObject) -> Event:
 def item_view(id_: str, item: JsonObject) -> JsonObject:
     """Return an item as clients see it: under our id, whatever its maker called it."""
     return {"id": id_, **_without_id(item)}
+
+
+def _as_made(event: Event) -> JsonObject:
+    made_as = event.get(MAKER_ID)
+    return {**({} if made_as is None else {"id": made_as}), **_without_id(event["item"])}
 
 
 def _without_id(item: JsonObject) -> JsonObject:

@@ -49,10 +49,9 @@ class Turn:
 class Turns:
     """Run turns for all users.
 
-    ``agents`` maps model names to who answers to them, ``tools_for`` makes the tools of one user, ``prefix_of`` says
-    how the ids of an item type begin. An agent is shown the newest ``history_items`` items of the conversation.
-    ``watch`` is told of every change that a turn makes; tell it of others, and who waits for them here need not wait
-    for the database.
+    ``agents`` maps model names to who answers to them, ``tools_for`` makes the tools of one user. An agent is shown
+    the newest ``history_items`` items of the conversation. ``watch`` is told of every change that a turn makes; tell
+    it of others, and who waits for them here need not wait for the database.
     """
 
     def __init__(
@@ -60,7 +59,6 @@ class Turns:
         agents: Mapping[str, Agent],
         *,
         default_model: str,
-        prefix_of: Callable[[str], str],
         tools_for: Callable[[UserStore], Sequence[Tool]] = lambda _: (),
         history_items: int = HISTORY_ITEMS,
         pace: Pace | None = None,
@@ -69,14 +67,11 @@ class Turns:
         self.watch = Watch()
         self._agents = agents
         self._default_model = default_model
-        self._prefix_of = prefix_of
         self._tools_for = tools_for
         self._history_items = history_items
         self._pace = pace or Pace()
         self._clock = clock
-        self._settlement = Settlement(
-            prefix_of, lambda user: {tool.name for tool in tools_for(user)}, self._pace.lease_seconds
-        )
+        self._settlement = Settlement(lambda user: {tool.name for tool in tools_for(user)}, self._pace.lease_seconds)
         self._running: dict[tuple[str, UUID], RunningTurn] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing: asyncio.Task[None] | None = None
@@ -116,7 +111,7 @@ class Turns:
             except ShuttingDown:
                 break
             stored = await self._settled(turn.user, turn.id)
-        return await stored_response(turn.user, stored, self._prefix_of)
+        return await stored_response(turn.user, stored)
 
     async def follow(self, turn: Turn, *, after: int = -1) -> AsyncGenerator[list[StreamEvent], None]:
         """Return the turn's events after number ``after``, as they come: each once, in order, to the last.
@@ -139,7 +134,7 @@ class Turns:
 
     async def response(self, user: UserStore, turn_id: UUID) -> JsonObject:
         """Return the Response object of a turn as it is now; raises `NotFound`."""
-        return await stored_response(user, await self._settled(user, turn_id), self._prefix_of)
+        return await stored_response(user, await self._settled(user, turn_id))
 
     async def cancel(self, user: UserStore, turn_id: UUID) -> JsonObject:
         """Stop a turn, wherever it runs, and return its Response object; what was said so far is kept.
@@ -237,7 +232,7 @@ class Turns:
         return Job(user, head, agent, request.items, tools, self._history_items, turn=turn, token=token)
 
     def _start(self, job: Job) -> Turn:
-        running = RunningTurn(job, prefix_of=self._prefix_of, pace=self._pace, clock=self._clock)
+        running = RunningTurn(job, pace=self._pace, clock=self._clock)
         place = running.user_id, running.id
         self._running[place] = running
         task = self._spawn(running.run())

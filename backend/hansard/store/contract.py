@@ -48,10 +48,15 @@ KEEP = Keep.KEEP
 
 @dataclass(frozen=True)
 class Page(Generic[T]):
-    """Hold one page; ``has_more`` says whether anything follows its last element."""
+    """Hold one page; ``has_more`` says whether anything follows its last element.
+
+    ``unsettled`` is said of items only: the process that ran the conversation's turn is gone, and what it said so far
+    is not among the items yet.
+    """
 
     data: list[T]
     has_more: bool
+    unsettled: bool = False
 
 
 class Removal(NamedTuple):

@@ -17,7 +17,7 @@ from hansard.store.contract import ItemRef, NewItem, Order, Page, Removal
 from hansard.store.drafts import Draft, draft, drafts_of
 from hansard.store.refusals import no_conversation, refuse_revision, taken
 from hansard.store.scope import Scope, Step
-from hansard.store.statements import conversations
+from hansard.store.statements import conversations, turns
 from hansard.store.statements import items as sql
 from hansard.store.writing import append_steps, insert_steps
 
@@ -65,7 +65,7 @@ class SqlItems:
         check_count(limit, param="limit", most=PAGE_ITEMS)
         check_choice(order, param="order", choices=("asc", "desc"))
         here = {"conversation_id": conversation_id}
-        steps: list[Step] = [(conversations.EXISTS, here)]
+        steps: list[Step] = [(turns.PRESENT, here)]
         if isinstance(after, bytes):
             named = here | {"public_id": after}
             steps += [(sql.PAGE_AFTER_PUBLIC[order], named | {"limit": limit + 1}), (sql.LOCATE, named)]
@@ -78,7 +78,8 @@ class SqlItems:
         if located and not located[0]:
             assert after is not None
             raise _missing(after)
-        return Page([read_row(conversation_id, row) for row in rows[:limit]], has_more=len(rows) > limit)
+        data = [read_row(conversation_id, row) for row in rows[:limit]]
+        return Page(data, has_more=len(rows) > limit, unsettled=bool(there[0][1]))
 
     async def last(self, conversation_id: UUID, limit: int) -> builtins.list[MessageRead]:  # noqa: D102
         check_count(limit, param="limit", most=LAST_ITEMS, least=0)

@@ -66,6 +66,10 @@ _OF_CONVERSATION = (t.user_id == bindparam("user_id")) & (t.conversation_id == b
 
 GET = select(*COLUMNS).where(THIS)
 ACTIVE = select(*COLUMNS).where(_OF_CONVERSATION, RUNNING)
+# For whoever reads the items: the conversation, and whether what a lost turn said is missing from them.
+PRESENT = select(
+    c.id, exists(select(t.id).where(_OF_CONVERSATION, RUNNING, t.lease_expires_at < NOW)).label("unsettled")
+).where(conversations.THIS)
 NEWEST = select(*COLUMNS).where(_OF_CONVERSATION).order_by(t.ordinal.desc()).limit(1)
 DELETE = delete(table).where(THIS).returning(t.id)
 REQUEST_CANCEL = (

@@ -4,8 +4,6 @@ The set is open. What stands here follows ``ConversationItem`` in the official S
 stored and given back as it came, under the prefix ``item``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Final, NamedTuple, TypeAlias
 
