@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from tests.api.live import SECRET
 from tests.e2e.visitor import COOKIE, Visitor, visiting
 from tests.support.browser import ARGUMENTS, find_chromium
 from tests.support.served import Served
+
+# A bound for what never comes, on a machine that is busy with other tests.
+expect.set_options(timeout=20_000)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -87,7 +87,7 @@ async def test_bombs_of_markdown_leave_the_page_usable(visitor: Visitor):
     chance = random.Random(7)
     bombs = [("".join(chance.choices(PIECES, k=4)) * 5000)[: chance.randint(100, 9000)] for _ in range(30)]
     tab = await visitor.open(visitor.converse(*({"role": "assistant", "content": text or "x"} for text in bombs)))
-    await expect(tab.messages).to_have_count(len(bombs), timeout=30_000)
+    await expect(tab.messages).to_have_count(len(bombs))
     await check(tab)
     await tab.text.fill("still here")
     await expect(tab.send).to_be_enabled()

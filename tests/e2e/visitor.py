@@ -25,6 +25,11 @@ class Visitor:
         self.context = context
         self.errors: list[str] = []
 
+    async def sign_in(self) -> None:
+        """Hand the user's token over, as the application does that signs people in."""
+        url = self.served.url
+        await self.context.add_cookies([{"name": COOKIE, "value": self.person.key, "url": url, "sameSite": "Strict"}])
+
     async def open(self, conversation_id: str | None = None, item_id: str | None = None) -> "Tab":
         """Open a tab, at a conversation or at an item of it."""
         page = await self.context.new_page()
@@ -98,10 +103,10 @@ async def visiting(
     """Let somebody visit; afterwards nothing was refused by the browser and nobody else was asked for anything."""
     someone = person or newcomer(served)
     context = await browser.new_context(locale="en-GB", timezone_id="Europe/London", **options)
-    await context.add_cookies([{"name": COOKIE, "value": someone.key, "url": served.url, "sameSite": "Strict"}])
     asked: set[str] = set()
     context.on("request", lambda request: asked.add(request.url))
     visitor = Visitor(served, someone, context)
+    await visitor.sign_in()
     try:
         yield visitor
     finally:

@@ -7,7 +7,9 @@ import { follow } from "./live.js";
 import { Thread } from "./thread.js";
 import { Turn } from "./turn.js";
 
+const QUIET_MS = 800; // a turn that runs tells of itself sooner
 const RUNNING = new Set(["queued", "in_progress"]);
+const BEGINNINGS = new Set(["response.created", "response.queued", "response.in_progress"]);
 const ENDED = {
   failed: (response) => `There is no answer: ${response.error?.message ?? "the assistant failed."}`,
   incomplete: () => "The answer broke off.",
@@ -16,25 +18,32 @@ const ENDED = {
 
 export class Conversation {
   #turn = null;
+  #cursor = null; // how much of the live view was seen
+  #paused = false; // the server does not look for news any more until somebody is there again
+  #view = null; // what ends the live view
+  #order = Promise.resolve();
   #stop = new AbortController();
 
-  // `changed` hears of the conversation, `running` whether a turn runs, `linked` whether the server is there.
+  // `changed` hears of the conversation, `gone` when it was deleted, `running` whether a turn runs, `linked` whether
+  // the server is there.
   constructor(id, told) {
     this.id = id;
     this.told = told;
     this.thread = new Thread(id);
+    const { signal } = this.#stop;
+    for (const name of ["visibilitychange", "focus"]) addEventListener(name, () => this.#attend(), { signal });
   }
 
   async open(itemId = null) {
-    const [conversation] = await Promise.all([get(conversationPath(this.id)), this.thread.open(itemId)]);
+    await this.thread.open(itemId);
     if (this.#stop.signal.aborted) return;
-    this.told.changed(conversation);
-    this.#rest();
     this.#follow();
+    setTimeout(() => this.#rest(), QUIET_MS);
   }
 
   close() {
     this.#stop.abort();
+    this.#view?.abort();
     this.thread.close();
     this.told.running(false);
   }
@@ -65,34 +74,18 @@ export class Conversation {
   // The turn runs on the server, whoever listens: it is begun, and then followed like everybody else's.
   async #begin(request, key) {
     const response = await post("/v1/responses", { ...request, conversation: this.id, background: true }, { key });
-    this.thread.tail = null;
-    await this.thread.catchUp();
-    this.#run(response);
+    this.#next(async () => {
+      await this.thread.catchUp();
+      this.#run(response);
+    });
+    if (this.#paused) this.#follow();
   }
 
   #run(response) {
-    if (this.#turn?.id === response.id || this.#stop.signal.aborted) return;
+    if (this.#turn?.id === response.id || !RUNNING.has(response.status) || this.#stop.signal.aborted) return;
     const turn = new Turn(this.thread, response.id, (ended) => this.#end(turn, ended));
     this.#turn = turn;
     this.told.running(true);
-    if (RUNNING.has(response.status)) this.#listen(turn);
-    else turn.end(response);
-  }
-
-  async #listen(turn) {
-    try {
-      await follow(`/v1/responses/${turn.id}`, {
-        query: () => (turn.last < 0 ? { stream: true } : { stream: true, starting_after: turn.last }),
-        take: ({ data }) => (turn.take(data), turn.over),
-        linked: this.told.linked,
-        signal: this.#stop.signal,
-      });
-    } catch {
-      // Its events are not kept for ever; what it said is.
-      const response = await get(`/v1/responses/${turn.id}`).catch(() => ({ status: "completed" }));
-      await this.thread.catchUp();
-      turn.end(response);
-    }
   }
 
   #end(turn, response) {
@@ -100,20 +93,68 @@ export class Conversation {
     this.#turn = null;
     this.told.running(false);
     this.#rest(ENDED[response.status]?.(response));
-    this.#refresh();
   }
 
   // Say what is missing when nothing runs: an answer, or the rest of one.
   #rest(text = this.thread.unanswered ? "There is no complete answer to this." : null) {
-    if (this.#turn) return;
+    if (this.#turn || this.#stop.signal.aborted) return;
     this.thread.tail = text ? notice(text, { label: "Try again", run: () => this.retry() }) : null;
   }
 
-  // A title is made from the first message, and every turn moves the conversation up.
-  async #refresh() {
-    const conversation = await get(conversationPath(this.id)).catch(() => null);
-    if (conversation && !this.#stop.signal.aborted) this.told.changed(conversation);
+  // A hidden tab needs no connection: a browser has few for each server. Who comes back goes on where they were.
+  #attend() {
+    if (document.hidden) this.#view?.abort();
+    else if (this.#paused || this.#view?.signal.aborted) this.#follow();
   }
 
-  #follow() {}
+  async #follow() {
+    this.#view?.abort();
+    const view = new AbortController();
+    this.#view = view;
+    this.#paused = false;
+    this.#cursor ??= this.thread.last;
+    try {
+      await follow(conversationPath(this.id, "/events"), {
+        query: () => (this.#cursor === null ? {} : { after: this.#cursor || "0" }),
+        take: (event) => this.#next(() => view.signal.aborted || this.#take(event)),
+        linked: (linked) => (this.told.linked(linked), linked && this.#check()),
+        signal: view.signal,
+      });
+    } catch (error) {
+      if (error.status === 404) this.told.gone(this.id);
+      else if (error.status !== 401) toast(error.message);
+    }
+  }
+
+  // One after the other: to show an item takes a moment, and what is said next belongs behind it.
+  #next(run) {
+    this.#order = this.#order.then(run).catch((error) => toast(error.message));
+  }
+
+  async #take({ id, data }) {
+    this.#cursor = id ?? this.#cursor;
+    if (data.type === "item.added") await this.thread.put([data.item]);
+    else if (data.type === "conversation.updated") this.told.changed(data.conversation);
+    else if (data.type === "items.deleted") await this.thread.open();
+    else if (data.type === "view.paused") this.#paused = true;
+    else if (data.type === "conversation.deleted") this.told.gone(this.id);
+    else if (data.response_id) await this.#hear(data);
+  }
+
+  async #hear(event) {
+    if (BEGINNINGS.has(event.type)) this.#run(event.response);
+    if (event.response_id === this.#turn?.id) await this.#turn.take(event);
+  }
+
+  // Events are not kept for ever: a turn may have ended unheard while the server could not be reached.
+  async #check() {
+    const turn = this.#turn;
+    if (!turn) return;
+    const response = await get(`/v1/responses/${turn.id}`).catch(() => null);
+    if (!response || RUNNING.has(response.status) || turn.over) return;
+    this.#next(async () => {
+      await this.thread.catchUp();
+      turn.end(response);
+    });
+  }
 }

@@ -5,8 +5,8 @@ import { events } from "./sse.js";
 const FIRST_MS = 300;
 const LONGEST_MS = 8000;
 
-// `query` gives the place to go on from, `take` gets each event and says whether it was the last.
-// `linked` hears whether the server is there. Throws what trying again cannot cure.
+// `query` gives the place to go on from, `take` gets each event, `linked` hears whether the server is there.
+// Throws what trying again cannot cure.
 export async function follow(path, { query, take, linked, signal }) {
   let pause = FIRST_MS;
   const opened = () => {
@@ -16,7 +16,7 @@ export async function follow(path, { query, take, linked, signal }) {
   while (!signal.aborted) {
     try {
       for await (const event of events("GET", `${path}?${new URLSearchParams(query())}`, { signal, opened })) {
-        if (take(event)) return;
+        take(event);
       }
     } catch (error) {
       if (signal.aborted) return;

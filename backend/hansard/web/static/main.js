@@ -11,13 +11,14 @@ const AWAY_MS = 300_000; // nobody touched anything: the database may sleep
 
 const tabs = new BroadcastChannel("hansard");
 let conversation = null;
+let visits = 0;
 let active = Date.now();
 
 const composer = new Composer({ submit, stop: () => conversation?.stop() });
 const sidebar = new Sidebar({ changed: ({ conversation: changed, gone }) => {
   tabs.postMessage("list");
   if (changed?.id === conversation?.id) entitle(changed);
-  if (gone && gone === conversation?.id) location.hash = "#/";
+  if (gone && gone === conversation?.id) leave();
 } });
 
 async function start(session = null) {
@@ -28,13 +29,13 @@ async function start(session = null) {
     composer.user = user.user_id;
     await route();
   } catch (error) {
-    if (error.status !== 401) retryStart();
+    if (error.status !== 401) retry(() => start(session));
   }
 }
 
-function retryStart() {
+function retry(run) {
   link("Reconnecting …");
-  setTimeout(start, 2000, null);
+  setTimeout(run, 2000);
 }
 
 // The address says which conversation is open, or brings a code that signs in.
@@ -48,6 +49,7 @@ async function route() {
 }
 
 async function show(id, itemId = null) {
+  const visit = ++visits;
   conversation?.close();
   conversation = null;
   sidebar.current = id;
@@ -56,25 +58,39 @@ async function show(id, itemId = null) {
   link("");
   entitle(id && sidebar.find(id));
   if (!id) return composer.focus();
-  const opened = await open(id);
   try {
+    const opened = await load(id);
+    if (visit !== visits) return;
+    conversation = opened;
     await opened.open(itemId);
   } catch (error) {
-    if (opened !== conversation || error.status === 401) return;
-    toast(error.status === 404 ? "There is no such conversation, or it is not yours." : error.message);
-    if (error.status === 404) location.hash = "#/";
+    if (visit !== visits || error.status === 401) return;
+    if (error.status === 404) leave("There is no such conversation, or it is not yours.");
+    else retry(() => visit === visits && show(id, itemId));
   }
 }
 
-// What a conversation needs is loaded with the first one that is opened.
-async function open(id) {
+// What a conversation needs is fetched with the first one that is opened.
+async function load(id) {
   const { Conversation } = await import("./conversation.js");
-  conversation = new Conversation(id, {
-    changed: (changed) => (sidebar.put(changed), entitle(changed), tabs.postMessage("list")),
+  return new Conversation(id, {
+    changed: (changed) => {
+      sidebar.put(changed);
+      if (changed.id === conversation?.id) entitle(changed);
+    },
+    gone: (gone) => {
+      sidebar.drop(gone);
+      if (gone === conversation?.id) leave("This conversation was deleted.");
+    },
     running: (running) => (composer.running = running),
     linked: (linked) => link(linked ? "" : "Reconnecting …"),
   });
-  return conversation;
+}
+
+function leave(reason) {
+  history.replaceState(null, "", "#/");
+  show(null);
+  if (reason) toast(reason);
 }
 
 async function submit(text, key) {
@@ -82,6 +98,7 @@ async function submit(text, key) {
     if (!navigator.onLine) throw new Error("You are offline.");
     const home = conversation ?? (await begin(key));
     await home.send(text, key);
+    tabs.postMessage("list");
     return home.id;
   } catch (error) {
     if (error.status !== 401) toast(`Not sent. ${error.message} Your message is kept.`);
@@ -96,9 +113,10 @@ async function begin(key) {
   sidebar.put(made);
   sidebar.current = made.id;
   $("welcome").hidden = true;
-  const opened = await open(made.id);
-  await opened.open();
-  return opened;
+  visits += 1;
+  conversation = await load(made.id);
+  await conversation.open();
+  return conversation;
 }
 
 async function signIn(code) {

@@ -74,7 +74,10 @@ export class Thread {
   }
 
   async toEnd() {
-    if (this.#newer) await this.open();
+    if (this.#newer) {
+      await this.open();
+      await this.catchUp();
+    }
     this.#pinned = true;
     this.#hold();
   }
@@ -90,11 +93,12 @@ export class Thread {
     } while (page.has_more && !this.#stop.signal.aborted);
   }
 
-  // Put items at the end; one that is shown already is shown anew. `trees` spare asking for them.
-  async put(items, trees = null) {
-    const nodes = await this.#build(items, trees);
+  // Put items at the end; of those that are here already only one that is still being said is shown anew.
+  async put(items) {
+    const fresh = items.filter((item) => this.#nodes.get(item.id)?.classList.contains("live") ?? true);
+    const nodes = await this.#build(fresh);
     if (this.#stop.signal.aborted || this.#newer) return;
-    this.#insert(items, nodes, this.#tail);
+    this.#insert(fresh, nodes, this.#tail);
     this.#trim(this.#pinned);
   }
 
@@ -120,10 +124,10 @@ export class Thread {
     if (this.#tail && !this.#newer) this.list.append(this.#tail);
   }
 
-  async #build(items, trees = null) {
+  async #build(items) {
     const replies = items.filter(isReply);
-    const parsed = trees ?? (replies.length ? await parse(replies.map(textOf)) : []);
-    return items.map((item) => show(item, isReply(item) ? parsed[replies.indexOf(item)] : null));
+    const trees = replies.length ? await parse(replies.map(textOf)) : [];
+    return items.map((item) => show(item, isReply(item) ? trees[replies.indexOf(item)] : null));
   }
 
   #insert(items, nodes, before) {

@@ -21,20 +21,15 @@ export class Turn {
     thread.tail = el("div", { className: "waiting", role: "img", "aria-label": "The answer is on its way" }, el("i"), el("i"), el("i"));
   }
 
-  // Events may come twice, from the request itself and from following the conversation.
-  take(event) {
+  // Whoever comes back after a break may get the last events again.
+  async take(event) {
     if (event.sequence_number <= this.#last) return;
     this.#last = event.sequence_number ?? this.#last;
     const { type, output_index: index } = event;
     if (type === "response.output_item.added") this.#begin(index, event.item);
     else if (type === "response.output_text.delta" || type === "response.refusal.delta") this.#writers.get(index)?.add(event.delta);
-    else if (type === "response.output_item.done") this.#finish(index, event.item);
+    else if (type === "response.output_item.done") await this.#finish(index, event.item);
     else if (ENDS.has(type)) this.end(event.response);
-  }
-
-  // The number of the newest event taken.
-  get last() {
-    return this.#last;
   }
 
   end(response) {

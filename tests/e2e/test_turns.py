@@ -1,0 +1,177 @@
+"""The promise, seen: an answer goes on whatever happens to the page, and everybody who looks sees it."""
+
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, expect
+
+from tests.api.live import SECRET
+from tests.e2e.visitor import COOKIE, Visitor, visiting
+from tests.support.served import Served
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+WHOLE = "If several tasks fit, I ask which one you mean"
+
+
+@pytest.fixture(scope="module")
+def slow(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A service whose assistant takes some seconds for an answer, as models do."""
+    folder = tmp_path_factory.mktemp("slow")
+    shutil.copy(sqlite_template, folder / "hansard.db")
+    server = Served(
+        folder,
+        JWT_SECRET_KEY=SECRET,
+        HANSARD_SESSION_COOKIE=COOKIE,
+        HANSARD_OFFLINE_PACE_SECONDS="0.02",
+        HANSARD_LEASE_SECONDS="2",
+    )
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def asker(chromium: Browser, slow: Served) -> AsyncIterator[Visitor]:
+    async with visiting(chromium, slow) as somebody:
+        yield somebody
+
+
+async def test_an_answer_is_seen_word_by_word_and_then_stays(asker: Visitor):
+    tab = await asker.open()
+    await tab.say("help")
+    await expect(tab.message("I keep your list of tasks")).to_be_visible()
+    await expect(tab.page.get_by_role("button", name="Stop")).to_be_visible()
+    assert WHOLE not in await tab.messages.last.inner_text()
+    await expect(tab.message(WHOLE)).to_be_visible(timeout=15_000)
+    await expect(tab.send).to_be_visible()
+    await expect(tab.messages).to_have_count(2)
+    shown = await tab.messages.last.locator(".text").text_content()
+    await tab.page.reload()
+    await expect(tab.messages.last.locator(".text")).to_have_text(str(shown))
+
+
+async def test_stopping_keeps_what_was_said_and_one_can_try_again(asker: Visitor):
+    tab = await asker.open()
+    await tab.say("help")
+    await expect(tab.message("I keep your list of tasks")).to_be_visible()
+    await tab.page.get_by_role("button", name="Stop").click()
+    await expect(tab.page.locator(".tail")).to_contain_text("Stopped.")
+    stopped = asker.texts(tab.conversation_id)[-1]
+    assert stopped.startswith("I keep your list of tasks")
+    assert WHOLE not in stopped
+    await tab.page.get_by_role("button", name="Try again").click()
+    await expect(tab.message(WHOLE)).to_be_visible(timeout=15_000)
+    assert [text for text in asker.texts(tab.conversation_id) if text == "help"] == ["help"]
+
+
+async def test_a_reload_in_mid_stream_goes_on(asker: Visitor):
+    tab = await asker.open()
+    await tab.say("help")
+    await expect(tab.message("I keep your list of tasks")).to_be_visible()
+    await tab.page.reload()
+    await expect(tab.message("I keep your list of tasks")).to_be_visible()
+    await expect(tab.page.get_by_role("button", name="Stop")).to_be_visible()
+    await expect(tab.message(WHOLE)).to_be_visible(timeout=15_000)
+    await expect(tab.messages).to_have_count(2)
+
+
+async def test_closing_the_tab_loses_nothing(asker: Visitor):
+    tab = await asker.open()
+    await tab.say("help")
+    await expect(tab.message("I keep your list of tasks")).to_be_visible()
+    home = tab.conversation_id
+    await tab.page.close()
+    again = await asker.open(home)
+    await expect(again.message(WHOLE)).to_be_visible(timeout=15_000)
+    await expect(again.messages).to_have_count(2)
+
+
+async def test_two_tabs_and_two_browsers_follow_each_other(asker: Visitor, chromium: Browser, slow: Served):
+    async with visiting(chromium, slow, asker.person) as elsewhere:
+        home = asker.converse({"role": "assistant", "content": "Good morning."})
+        tabs = [await asker.open(home), await asker.open(home), await elsewhere.open(home)]
+        for tab in tabs:
+            await expect(tab.message("Good morning.")).to_be_visible()
+        await tabs[0].say("help")
+        for tab in tabs:
+            await expect(tab.messages.nth(1)).to_contain_text("help")
+            await expect(tab.page.get_by_role("button", name="Stop")).to_be_visible()
+        assert WHOLE not in await tabs[2].messages.last.inner_text()
+        for tab in tabs:
+            await expect(tab.message(WHOLE)).to_be_visible(timeout=15_000)
+            await expect(tab.messages).to_have_count(3)
+        # The other way round, and stopped by somebody else than asked.
+        await tabs[2].say("help")
+        await expect(tabs[1].messages).to_have_count(5)
+        await tabs[1].page.get_by_role("button", name="Stop").click()
+        for tab in tabs:
+            await expect(tab.page.locator(".tail")).to_contain_text("Stopped.")
+
+
+async def test_what_others_do_to_a_conversation_is_seen(asker: Visitor):
+    home = asker.converse({"role": "user", "content": "Hello"}, title="Before")
+    tab = await asker.open(home)
+    heading = tab.page.get_by_role("heading", level=1)
+    await expect(heading).to_have_text("Before")
+    asker.person.http.post(f"/v1/conversations/{home}", json={"title": "After"})
+    await expect(heading).to_have_text("After")
+    await expect(tab.rows).to_have_text(["After"])
+    asker.person.http.delete(f"/v1/conversations/{home}")
+    await expect(tab.toast).to_contain_text("This conversation was deleted.")
+    await expect(tab.rows).to_have_count(0)
+    await expect(tab.text).to_be_focused()
+
+
+async def test_a_server_that_dies_and_comes_back(asker: Visitor, slow: Served):
+    tab = await asker.open()
+    await tab.say("Add a task to buy milk")
+    await expect(tab.message("Added “buy milk”")).to_be_visible()
+    await tab.say("help")
+    await expect(tab.message("I keep your list of tasks")).to_be_visible()
+    link = tab.page.locator("#link")
+    slow.kill()
+    await expect(link).to_have_text("Reconnecting …")
+    await tab.text.fill("Show my tasks")
+    slow.start()
+    await expect(link).to_have_text("")
+    await expect(tab.page.locator(".tail")).to_contain_text("The answer broke off.")
+    await expect(tab.messages.last).to_contain_text("I keep your list")
+    await expect(tab.text).to_have_value("Show my tasks")
+    await tab.text.press("Enter")
+    await expect(tab.message("buy milk").last).to_be_visible()
+    texts = asker.texts(tab.conversation_id)
+    assert [text for text in texts if text in {"Add a task to buy milk", "help", "Show my tasks"}] == [
+        "Add a task to buy milk",
+        "help",
+        "Show my tasks",
+    ]
+
+
+async def test_a_session_that_ends_keeps_the_draft(asker: Visitor):
+    tab = await asker.open()
+    await asker.context.clear_cookies()
+    await tab.say("Do not lose this")
+    await expect(tab.page.get_by_role("heading", name="You are signed out")).to_be_visible()
+    await asker.sign_in()
+    await tab.page.get_by_role("button", name="I have signed in").click()
+    await expect(tab.text).to_have_value("Do not lose this")
+    await tab.text.press("Enter")
+    await expect(tab.messages.first).to_contain_text("Do not lose this")
+
+
+async def test_a_locked_conversation_refuses_and_keeps_the_message(asker: Visitor):
+    """Two tabs send at the same moment: before either has heard of the other's turn."""
+    home = asker.converse({"role": "assistant", "content": "Good morning."})
+    tab = await asker.open(home)
+    await expect(tab.messages).to_have_count(1)
+    await tab.page.route("**/events*", lambda route: route.abort())
+    await tab.page.reload()
+    body = {"conversation": home, "input": "help", "background": True}
+    assert asker.person.http.post("/v1/responses", json=body).status_code == 200
+    await tab.say("Me too")
+    await expect(tab.toast).to_contain_text("Not sent.")
+    await expect(tab.text).to_have_value("Me too")
