@@ -44,7 +44,7 @@ def upgrade(url: str, revision: str = "head", *, role: str = DEFAULT_ROLE, limit
         new = _context(connection).get_current_revision() is None
         notes = adoption.survey(connection) if new else []
         if connection.dialect.name == "postgresql":
-            ensure_role(connection, role, foreseen=[search_postgres.search_role(role)] if new else [])
+            ensure_role(connection, role)
         connection.commit()
         command.upgrade(_config(connection, role=role, limits=limits), revision)
     return notes

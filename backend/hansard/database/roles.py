@@ -89,18 +89,15 @@ def read_role(connection: Connection, role: str) -> RuntimeRole:
     return RuntimeRole(role, True, can_login, superuser, bypasses_rls, settable, grantable, tuple(owned))
 
 
-def ensure_role(connection: Connection, role: str, *, foreseen: Sequence[str] = ()) -> None:
+def ensure_role(connection: Connection, role: str) -> None:
     """Make the role if the cluster lacks it, and let the login act as it.
 
     Raises `ConfigurationError`, with the SQL to run, for a role that row-level security would not bind and where the
-    login may not do what is missing; nothing is changed then. Revisions will ask for the roles that are ``foreseen``:
-    what is missing for those is told at the same time.
+    login may not do what is missing; nothing is changed then.
     """
-    wanted = []
-    for name in (role, *foreseen):
-        check_role_name(name)
-        wanted.append(read_role(connection, name))
-        refuse_faults(connection, wanted[-1])
+    check_role_name(role)
+    wanted = read_role(connection, role)
+    refuse_faults(connection, wanted)
     _refuse_unless_allowed(connection, wanted)
     for _ in range(_ATTEMPTS):
         found = read_role(connection, role)
@@ -160,14 +157,13 @@ def _complete(connection: Connection, found: RuntimeRole) -> None:
     execute(connection, "GRANT {role} TO CURRENT_USER" + _options(connection), role=found.name)
 
 
-def _refuse_unless_allowed(connection: Connection, wanted: Sequence[RuntimeRole]) -> None:
+def _refuse_unless_allowed(connection: Connection, wanted: RuntimeRole) -> None:
     login = read_login(connection)
-    lacking = [found for found in wanted if not (found.settable or _governs(connection, login, found))]
-    if lacking:
-        statements = [one for found in lacking for one in missing_sql(connection, found, login=login.name)]
+    if not (wanted.settable or _governs(connection, login, wanted)):
+        statements = missing_sql(connection, wanted, login=login.name)
         raise ConfigurationError(
-            f"the login {login.name} may not set up the role {' and '.join(found.name for found in lacking)}; nothing "
-            f"was changed. Have an administrator run this once, then try again:{_lines(statements)}"
+            f"the login {login.name} may not set up the role {wanted.name}; nothing was changed. "
+            f"Have an administrator run this once, then try again:{_lines(statements)}"
         )
 
 

@@ -43,7 +43,7 @@ class SqlSearch:
         check_count(limit, param="limit", most=PAGE_ITEMS)
         asked = parse_query(query)
         [rows] = await self.scope.read([self._step(asked, _filtered(only) | _placed(after) | {"limit": limit + 1})])
-        marks = marker(asked.wanted, substrings=self._substrings)
+        marks = marker(asked.wanted, stems=rows[0][-1] if rows else None, substrings=self._substrings)
         return Page([_hit(row, marks) for row in rows[:limit]], has_more=len(rows) > limit)
 
     @property
@@ -112,6 +112,6 @@ def _placed(after: SearchPlace | None) -> dict[str, Any]:
 
 
 def _hit(row: Row, marks: re.Pattern[str]) -> SearchHit:
-    *_, excerpt, more_before, more_after = row
+    *_, excerpt, more_before, more_after, _stems = row
     snippet = cut(excerpt, marks, more_before=bool(more_before), more_after=bool(more_after))
-    return SearchHit._make((*row[:-3], snippet))
+    return SearchHit._make((*row[:-4], snippet))

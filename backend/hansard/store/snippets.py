@@ -15,9 +15,15 @@ _GAP = r"[\W_]+"
 _ELLIPSIS = "…"
 
 
-def marker(terms: Sequence[SearchTerm], *, substrings: bool) -> re.Pattern[str]:
-    """Return what finds the terms in a text: as whole words, or with ``substrings`` wherever they stand."""
+def marker(
+    terms: Sequence[SearchTerm], *, stems: Sequence[str] | None = None, substrings: bool = False
+) -> re.Pattern[str]:
+    """Return what finds the terms in a text: as whole words, or with ``substrings`` wherever they stand.
+
+    ``stems`` are the beginnings of words that count as well, where a language has forms of words.
+    """
     patterns = [_words(term) for term in terms if term.has_words]
+    patterns += [_words(SearchTerm(stem, beginning=True)) for stem in stems or ()]
     if substrings:
         patterns += [re.escape(term.text) for term in terms]
     # The longest first, so that a phrase is marked whole; without any, what matches nothing.

@@ -23,6 +23,7 @@ from sqlalchemy import (
     column,
     func,
     not_,
+    null,
     or_,
     select,
     table,
@@ -70,6 +71,8 @@ _COLUMNS: dict[str, Any] = {
     "excerpt": Text,
     "more_before": Boolean,
     "more_after": Boolean,
+    # What the forms of the words looked for begin with, where the language has forms.
+    "stems": ARRAY(Text),
 }
 
 
@@ -148,6 +151,7 @@ def _on_sqlite(found: Any) -> Select[Any]:
         func.substr(f.content, f.start, EXCERPT_CODE_POINTS).label("excerpt"),
         (f.start > 1).label("more_before"),
         (func.length(f.content) >= f.start + EXCERPT_CODE_POINTS).label("more_after"),
+        null().label("stems"),
     ).order_by(*(f[name].desc() for name in list(_COLUMNS)[:4]))
 
 

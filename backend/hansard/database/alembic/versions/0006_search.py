@@ -1,31 +1,23 @@
-"""Make what PostgreSQL searches messages with: three functions, and a role that one of them runs as.
+"""Make the functions that PostgreSQL searches messages with.
 
-Under row-level security an index on text is of no use: its operators are not leakproof, so they would be tried on
-every row of the user. `hansard_search` is the one way past that. It runs as a role of its own that may read columns
-of two tables and nothing else, takes the user from where row-level security takes it, and refuses without one. See
-docs/decisions/0016-search.md. Indexes are a setting and no revision: `hansard.database.search_index`.
+They are right as they are, but slow: under row-level security an index on text is of no use, because its operators
+are not leakproof and so are tried on every row of the user. `hansard.database.search_postgres` makes the one way past
+that, and the indexes, according to the setting and to what the login may do. See docs/decisions/0016-search.md.
 
 On other databases there is nothing to do.
 """
 
 from alembic import op
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
-from hansard.database import search_sqlite
+from hansard.database import search_postgres, search_sqlite
 from hansard.database.isolation import on_postgres, runtime_role
-from hansard.database.roles import ensure_role, read_role
-from hansard.database.search_postgres import PREFIX, search_role
 from hansard.database.spelling import execute
 
 revision = "0006"
 down_revision = "0005"
 branch_labels = None
 depends_on = None
-
-READABLE = {
-    "messages": ("user_id", "conversation_id", "position", "kind", "role", "content", "public_id", "created_at"),
-    "conversations": ("user_id", "id", "title", "archived_at"),
-}
 
 # What separates words is said here and not left to the parser: that depends on the locale, and takes host names,
 # paths, tags and signed numbers for words.
@@ -92,8 +84,8 @@ CREATE FUNCTION {schema}.hansard_search(
     place_rank bigint, place_time timestamptz, place_conversation uuid, place_position bigint, page integer)
 RETURNS TABLE (
     rank bigint, created_at timestamptz, conversation_id uuid, "position" bigint, kind varchar, role varchar,
-    public_id bytea, title varchar, excerpt text, more_before boolean, more_after boolean)
-LANGUAGE plpgsql STABLE SECURITY DEFINER
+    public_id bytea, title varchar, excerpt text, more_before boolean, more_after boolean, stems text[])
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_custom_plan
 SET max_parallel_workers_per_gather = 0
@@ -101,7 +93,12 @@ AS $function$
 #variable_conflict use_column
 DECLARE
     me text := nullif(current_setting('hansard.user_id', true), '');
-    marks text[] := ARRAY(SELECT lower(substr(term, 2)) FROM unnest(wanted) AS term);
+    marks text[] := ARRAY(SELECT lower(substr(term, 2)) FROM unnest(wanted) AS term WHERE length(term) > 1);
+    stems text[] := (
+        SELECT array_agg(DISTINCT stem)
+        FROM unnest(wanted) AS term,
+             unnest(tsvector_to_array({schema}.hansard_words(language, substr(term, 2)))) AS stem
+        WHERE language <> 'simple'::regconfig);
     patterns text[] := ARRAY(
         SELECT '%' || regexp_replace(substr(term, 2), '([\\\\%_])', '\\\\\\1', 'g') || '%'
         FROM unnest(wanted) AS term);
@@ -121,6 +118,8 @@ BEGIN
     IF me IS NULL THEN
         RAISE insufficient_privilege USING MESSAGE = 'hansard_search needs a user';
     END IF;
+    -- A word in another form counts, and shows, by what the forms have in common.
+    marks := marks || coalesce(stems, ARRAY[]::text[]);
     -- What words cannot say, they must not be found without where substrings can say it.
     IF substrings AND EXISTS (SELECT FROM unnest(wanted) AS term WHERE term LIKE '~%') THEN
         words := NULL;
@@ -169,7 +168,7 @@ BEGIN
         LIMIT page
     )
     SELECT l.rank, l.created_at, l.conversation_id, l.position, l.kind, l.role, l.public_id, l.title,
-           substr(l.content, f.start, 2000), f.start > 1, length(l.content) >= f.start + 2000
+           substr(l.content, f.start, 2000), f.start > 1, length(l.content) >= f.start + 2000, stems
     FROM listed AS l, LATERAL (
         SELECT greatest(1, coalesce(min(nullif(strpos(beginning, mark), 0)), 1) - 400) AS start
         FROM (SELECT lower(left(l.content, 200000))) AS b(beginning), unnest(marks) AS mark
@@ -180,46 +179,15 @@ $function$
 """
 
 
-POLICY = "hansard_search"
-SIGNATURE = (
-    "hansard_search(regconfig, text[], text[], boolean, uuid, text, timestamptz, timestamptz, boolean, bigint, "
-    "timestamptz, uuid, bigint, integer)"
-)
-
-
 def upgrade() -> None:
     if not on_postgres():
         return
     connection = op.get_bind()
-    role = runtime_role()
-    reader = search_role(role)
-    borrowed = not read_role(connection, reader).settable
-    ensure_role(connection, reader)
     schema = connection.execute(text("SELECT current_schema()")).scalar_one()
     for function in (WORDS, TERM, RANK, SEARCH):
         execute(connection, function, texts={"separators": SEPARATORS}, schema=schema)
-    for table, columns in READABLE.items():
-        execute(
-            connection, f"GRANT SELECT ({', '.join(columns)}) ON {{table}} TO {{reader}}", table=table, reader=reader
-        )
-        policy = f"CREATE POLICY {POLICY} ON {{table}} FOR SELECT TO {{reader}} USING (true)"
-        execute(connection, policy, table=table, reader=reader)
-    execute(connection, f"REVOKE ALL ON FUNCTION {SIGNATURE} FROM PUBLIC")
-    execute(connection, f"GRANT EXECUTE ON FUNCTION {SIGNATURE} TO {{role}}", role=role)
-    _hand_over(connection, schema, reader)
-    if borrowed:
-        # Whoever is a member by inheritance would be let in by the policy, too.
-        execute(connection, "REVOKE {reader} FROM CURRENT_USER", reader=reader)
-
-
-def _hand_over(connection: Connection, schema: str, reader: str) -> None:
-    # The new owner must be able to make functions there, for this moment.
-    able = text("SELECT has_schema_privilege(:reader, :schema, :right)")
-    for right in ("USAGE", "CREATE"):
-        if not connection.execute(able, {"reader": reader, "schema": schema, "right": right}).scalar_one():
-            execute(connection, f"GRANT {right} ON SCHEMA {{schema}} TO {{reader}}", schema=schema, reader=reader)
-    execute(connection, f"ALTER FUNCTION {SIGNATURE} OWNER TO {{reader}}", reader=reader)
-    execute(connection, "REVOKE CREATE ON SCHEMA {schema} FROM {reader}", schema=schema, reader=reader)
+    execute(connection, f"REVOKE ALL ON FUNCTION {search_postgres.FUNCTION} FROM PUBLIC")
+    execute(connection, f"GRANT EXECUTE ON FUNCTION {search_postgres.FUNCTION} TO {{role}}", role=runtime_role())
 
 
 def downgrade() -> None:
@@ -227,27 +195,7 @@ def downgrade() -> None:
     if not on_postgres():
         search_sqlite.remove(connection)
         return
-    pattern = {"pattern": PREFIX.replace("_", r"\_") + "%"}
-    indexes = text("SELECT indexname FROM pg_indexes WHERE schemaname = current_schema() AND indexname LIKE :pattern")
-    for index in connection.execute(indexes, pattern).scalars().all():
-        execute(connection, "DROP INDEX {index}", index=index)
-    execute(connection, f"DROP FUNCTION {SIGNATURE}")
+    search_postgres.remove(connection)
+    execute(connection, f"DROP FUNCTION {search_postgres.FUNCTION}")
     for helper in ("hansard_rank(text, text[])", "hansard_term(regconfig, text)", "hansard_words(regconfig, text)"):
         execute(connection, f"DROP FUNCTION {helper}")
-    _dismiss(connection)
-
-
-def _dismiss(connection: Connection) -> None:
-    # The role belongs to the cluster and stays, without any right here.
-    readers = text(
-        "SELECT rolname FROM pg_policy JOIN pg_roles r ON r.oid = ANY(polroles) "
-        "WHERE polrelid = to_regclass('messages') AND polname = :policy"
-    )
-    reader = connection.execute(readers, {"policy": POLICY}).scalar()
-    for table in READABLE:
-        execute(connection, f"DROP POLICY {POLICY} ON {{table}}", table=table)
-        if reader is not None:
-            execute(connection, "REVOKE ALL ON {table} FROM {reader}", table=table, reader=reader)
-    if reader is not None:
-        schema = connection.execute(text("SELECT current_schema()")).scalar_one()
-        execute(connection, "REVOKE USAGE ON SCHEMA {schema} FROM {reader}", schema=schema, reader=reader)
