@@ -248,19 +248,6 @@ async def test_a_server_that_never_answers_is_unavailable(pg_url):
             await asyncio.wait_for(store.conversations.list(), 60)
 
 
-async def test_who_waits_for_a_connection_connects_when_another_could_not(pg_url):
-    """A failed attempt must not take the room in the pool with it."""
-    async with proxied(pg_url) as (proxy, url), opened(url) as database:
-        store = SqlStore(database).for_user("alice")
-        await store.conversations.create()
-        proxy.tear_all()
-        proxy.cut = Cut(Direction.ANSWER, 0)
-        outcomes = await asyncio.gather(*(store.conversations.list() for _ in range(40)), return_exceptions=True)
-        failed = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-        assert len(failed) <= 1
-        assert all(isinstance(error, DatabaseUnavailable) for error in failed)
-
-
 async def block(user, conversation_id, *middle):
     """Append one item before and one after each step, all in one atomic block."""
     async with user.atomic():

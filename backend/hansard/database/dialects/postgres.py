@@ -14,7 +14,7 @@ from sqlalchemy import Dialect
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from hansard.database.dialects.base import TRANSACTION_SECONDS
-from hansard.database.dialects.postgres_errors import translate
+from hansard.database.dialects.postgres_errors import LOST_STATEMENTS, translate
 from hansard.database.dialects.postgres_flight import Command, Connection, ConnectionLost
 from hansard.database.dialects.postgres_pool import Pool
 from hansard.database.dialects.postgres_url import conninfo_of, refuse_pooler
@@ -135,6 +135,8 @@ class PostgresBackend:
         try:
             rows = await connection.fly(commands)
         except psycopg.Error as error:
+            if error.sqlstate in LOST_STATEMENTS:
+                connection.close()
             await self.shielded(self._recover(connection))
             raise translate(error) from None
         except BaseException:

@@ -19,6 +19,8 @@ _MISSING = {
     "42883": "function",
     "42704": "role or type",
 }
+# A name that is not known or known already, a plan that does not fit any more: preparing anew helps.
+LOST_STATEMENTS = {"26000", "42P05", "0A000"}
 # Classes of conditions that pass: connection, resources, rollback (deadlock), operator intervention, lock, system.
 _PASSING = ("08", "53", "40", "57", "55", "58", "25", "3D", "28")
 
@@ -30,6 +32,11 @@ def translate(error: psycopg.Error) -> DatabaseError:
         return ConstraintViolation(_VIOLATIONS[state], error.diag.constraint_name or error.diag.column_name)
     if state in _MISSING:
         return SchemaOutdated(f"the database lacks a {_MISSING[state]} (SQLSTATE {state}); run: hansard db upgrade")
+    if state in LOST_STATEMENTS:
+        return DatabaseError(
+            f"a prepared statement is not on its connection any more (SQLSTATE {state}): there is a pooler in between, "
+            "or the schema has changed. The connection is dropped; with a pooler, do not prepare"
+        )
     if state == "42501":
         return DatabaseError("PostgreSQL refused the statement: row-level security or a missing grant (SQLSTATE 42501)")
     if state.startswith(_PASSING):

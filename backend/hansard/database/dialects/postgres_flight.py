@@ -32,8 +32,6 @@ _SERVER_ANSWERED = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
 _SYNC = pq.ExecStatus.PIPELINE_SYNC
 _BINARY = pq.Format.BINARY
 _AUTO = {count: [PyFormat.AUTO] * count for count in range(64)}
-# libpq may leave bytes that it has decrypted with OpenSSL, of which the socket knows nothing: ask for the rest.
-_READS_OF_TLS = 3
 
 
 class ConnectionLost(Exception):
@@ -64,7 +62,6 @@ class Connection:
         self._pgconn = driver.pgconn
         self._pgconn.nonblocking = 1
         self._transformer = Transformer(driver)
-        self._reads = _READS_OF_TLS if self._pgconn.ssl_in_use else 1
         self._socket = self._pgconn.socket
         self._ended = False
         self._poll = select.poll()
@@ -180,8 +177,7 @@ class Connection:
     def _read(self) -> None:
         """Take what the network has brought."""
         try:
-            for _ in range(self._reads):
-                self._pgconn.consume_input()
+            self._pgconn.consume_input()
             if self._landing is not None and self._take_results():
                 self._pgconn.exit_pipeline_mode()
                 self._land()
