@@ -8,9 +8,11 @@
         await alice.items.append(conversation.id, [{"role": "user", "content": "Hello"}])
         newest = await alice.items.last(conversation.id, 50)
 
-What the methods promise is written in `hansard.store.contract`.
+What the methods promise is written in `hansard.store.contract`. `run_turn` lets an agent answer, and keeps the answer
+whoever leaves; what an agent is, is written in `hansard.agents.protocol`.
 """
 
+from hansard.agents.protocol import Agent, AgentRequest, Outcome, Tool
 from hansard.errors import (
     AlreadyExists,
     ConfigurationError,
@@ -38,11 +40,14 @@ from hansard.models import (
     TaskCreate,
     TaskRead,
 )
+from hansard.services.library import SurvivingTurn, find_turn, run_turn
 from hansard.store.contract import KEEP, Page, Removal, Store, UserStore
 from hansard.store.opening import open_store
 
 __all__ = [
     "KEEP",
+    "Agent",
+    "AgentRequest",
     "AlreadyExists",
     "ConfigurationError",
     "Conflict",
@@ -59,16 +64,21 @@ __all__ = [
     "MessageCreate",
     "MessageRead",
     "NotFound",
+    "Outcome",
     "OutcomeUnknown",
     "Page",
     "Removal",
     "RevisionConflict",
     "SchemaOutdated",
     "Store",
+    "SurvivingTurn",
     "TaskCreate",
     "TaskRead",
     "TooLarge",
+    "Tool",
     "UnknownUser",
     "UserStore",
+    "find_turn",
     "open_store",
+    "run_turn",
 ]

@@ -14,6 +14,7 @@ from hansard.api.errors import Fault, fault_of, unexpected
 from hansard.api.logs import describe
 from hansard.errors import HansardError, InvalidInput
 from hansard.utils.json_text import write_json
+from hansard.utils.sse import spell_event
 
 # Proxies close a connection on which nothing is sent for a minute, some sooner.
 _SILENT_SECONDS: Final = 15.0
@@ -122,7 +123,7 @@ async def _end(*tasks: asyncio.Task[object] | asyncio.Task[None]) -> None:
 
 
 def _spell(frame: Frame) -> bytes:
-    return f"id: {frame.id}\nevent: {frame.type}\ndata: {frame.data}\n\n".encode()
+    return spell_event(id_=frame.id, type_=frame.type, data=frame.data)
 
 
 def _spell_fault(fault: Fault) -> bytes:

@@ -85,10 +85,19 @@ class Ending(NamedTuple):
         return write_json({name: value for name, value in self._asdict().items() if name != "status"}).decode()
 
 
-def stored_request(*, store: bool, metadata: Mapping[str, str], parameters: Mapping[str, Any]) -> str:
-    """Return what is stored of a request, as JSON text: what its response repeats."""
+def stored_request(
+    *, store: bool, metadata: Mapping[str, str], parameters: Mapping[str, Any], own_tools: Sequence[str]
+) -> str:
+    """Return what is stored of a request, as JSON text: what its response repeats, and the agent's own tools."""
     repeated = {name: value for name, value in parameters.items() if name in DEFAULTS}
-    return write_json({"store": store, "metadata": dict(metadata), "parameters": repeated}).decode()
+    stored = {"store": store, "metadata": dict(metadata), "parameters": repeated, "own_tools": list(own_tools)}
+    return write_json(stored).decode()
+
+
+def own_tools_of(turn: TurnRead) -> list[str]:
+    """Return the names of the tools that the agent of a turn runs itself."""
+    names: list[str] = json.loads(turn.request)["own_tools"]
+    return names
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +116,7 @@ class ResponseHead:
     def of(cls, turn: TurnRead) -> ResponseHead:
         """Return the head of a stored turn."""
         request = json.loads(turn.request)
+        del request["own_tools"]
         return cls(turn.id, turn.model, turn.created_at, turn.conversation_id, **request)
 
     @property

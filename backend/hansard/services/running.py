@@ -41,14 +41,21 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Crew:
+    """Say who answers, and with which tools of its own."""
+
+    agent: Agent
+    tools: Sequence[Tool]
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """Hold what a turn is about; ``turn`` and ``token`` are ``None`` when nothing of it is stored."""
 
     user: UserStore
     head: ResponseHead
-    agent: Agent
+    crew: Crew
     items: Sequence[JsonObject]
-    tools: Sequence[Tool]
     history_items: int
     turn: TurnRead | None = None
     token: UUID | None = None
@@ -155,7 +162,7 @@ class RunningTurn:
     async def _ask(self) -> AsyncGenerator[Event | Outcome, None]:
         job = self.job
         history = await self._history()
-        return job.agent.answer(AgentRequest(job.head.model, history, job.head.sent_parameters, job.tools))
+        return job.crew.agent.answer(AgentRequest(job.head.model, history, job.head.sent_parameters, job.crew.tools))
 
     async def _history(self) -> list[JsonObject]:
         turn, items, limit = self.job.turn, self.job.items, self.job.history_items
@@ -175,7 +182,7 @@ class RunningTurn:
             await self.channel.changed()
 
     async def _end(self, ending: Ending) -> None:
-        for event in self._transcript.settle({tool.name for tool in self.job.tools}):
+        for event in self._transcript.settle({tool.name for tool in self.job.crew.tools}):
             self.channel.publish(StreamEvent.of(event))
         if self._keeper is None:
             response = self.job.head.ended(ending, output=self._transcript.view, at=self._clock())

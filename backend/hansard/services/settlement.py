@@ -6,7 +6,6 @@ Nobody looks for such turns. Whoever comes across one settles it, so a database 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 from uuid import uuid4
@@ -14,7 +13,7 @@ from uuid import uuid4
 from hansard.models import TurnRead
 from hansard.services.channel import UNSTORED_EVENTS, StreamEvent
 from hansard.services.keeper import store_end
-from hansard.services.responses import Ending
+from hansard.services.responses import Ending, own_tools_of
 from hansard.services.transcript import Transcript
 from hansard.store.contract import UserStore
 
@@ -24,12 +23,8 @@ _GONE: Final = "The process that made this answer stopped before it was complete
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """Settle what was left behind.
+    """Settle what was left behind; who does so has ``lease_seconds`` for it."""
 
-    The calls of ``own_tools`` have nobody left to answer them.
-    """
-
-    own_tools: Callable[[UserStore], Collection[str]]
     lease_seconds: float
 
     async def settle(self, user: UserStore, turn: TurnRead) -> None:
@@ -42,7 +37,7 @@ class Settlement:
         last = taken.last_sequence + UNSTORED_EVENTS
         transcript = Transcript(first=last + 1)
         await _recall(user, taken, transcript)
-        events = [StreamEvent.of(event) for event in transcript.settle(self.own_tools(user))]
+        events = [StreamEvent.of(event) for event in transcript.settle(own_tools_of(taken))]
         cancelled = taken.cancel_requested_at is not None
         cut_at = taken.last_sequence
         ending = Ending("cancelled", cut_at=cut_at) if cancelled else Ending.interrupted(_GONE, cut_at=cut_at)

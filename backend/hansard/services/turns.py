@@ -23,7 +23,7 @@ from hansard.services.channel import StreamEvent
 from hansard.services.following import Follower, stored_response
 from hansard.services.keeper import Pace
 from hansard.services.responses import ResponseHead, stored_request
-from hansard.services.running import CANCELLED, SHUT_DOWN, Job, RunningTurn
+from hansard.services.running import CANCELLED, SHUT_DOWN, Crew, Job, RunningTurn
 from hansard.services.settlement import Settlement
 from hansard.services.watch import Watch
 from hansard.store.contract import UserStore
@@ -71,7 +71,7 @@ class Turns:
         self._history_items = history_items
         self._pace = pace or Pace()
         self._clock = clock
-        self._settlement = Settlement(lambda user: {tool.name for tool in tools_for(user)}, self._pace.lease_seconds)
+        self._settlement = Settlement(self._pace.lease_seconds)
         self._running: dict[tuple[str, UUID], RunningTurn] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing: asyncio.Task[None] | None = None
@@ -84,16 +84,20 @@ class Turns:
         """
         return await self.finished(await self.begin(user, request))
 
-    async def begin(self, user: UserStore, request: TurnRequest) -> Turn:
+    async def begin(
+        self, user: UserStore, request: TurnRequest, *, agent: Agent | None = None, tools: Sequence[Tool] | None = None
+    ) -> Turn:
         """Store the user's items and let the agent answer; return as soon as it may.
 
         Raises `NotFound` for the conversation, `InvalidInput` for the model or the response to go on from,
         `ConversationLocked`, and `IdempotencyConflict`, all before anything is stored. Cancelling the caller does
-        not undo what it began.
+        not undo what it began. ``agent`` answers in place of the one that the model names, with ``tools``.
         """
         if self._closing is not None:
             raise ShuttingDown("this server is being stopped")
-        return await asyncio.shield(self._spawn(self._begin(user, request)))
+        model = request.model or self._default_model
+        crew = Crew(agent or self._agent(model), self._tools_for(user) if tools is None else tools)
+        return await asyncio.shield(self._spawn(self._begin(user, request, model, crew)))
 
     async def finished(self, turn: Turn) -> JsonObject:
         """Wait for the end of a turn and return its Response object.
@@ -181,20 +185,28 @@ class Turns:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _begin(self, user: UserStore, request: TurnRequest) -> Turn:
-        model = request.model or self._default_model
+    def _agent(self, model: str) -> Agent:
         agent = self._agents.get(model)
         if agent is None:
             raise InvalidInput(f"The requested model '{model}' does not exist.", param="model", code="model_not_found")
+        return agent
+
+    async def _begin(self, user: UserStore, request: TurnRequest, model: str, crew: Crew) -> Turn:
         if not request.is_stored:
-            return self._start(self._job(user, agent, request, _head(request, model, new_uuid(), self._clock())))
-        stored = stored_request(store=request.store, metadata=request.metadata, parameters=request.repeated)
+            head = _head(request, model, new_uuid(), self._clock())
+            return self._start(Job(user, head, crew, request.items, self._history_items))
+        stored = stored_request(
+            store=request.store,
+            metadata=request.metadata,
+            parameters=request.repeated,
+            own_tools=[tool.name for tool in crew.tools],
+        )
         new = TurnCreate(new_uuid(), model, stored, uuid4(), self._pace.lease_seconds)
         begun = await self._when_free(user, request, Beginning(user, request, new))
         if isinstance(begun, UUID):
             return await self.find(user, begun)
         head = _head(request, model, begun.id, begun.created_at, begun.conversation_id)
-        return self._start(self._job(user, agent, request, head, turn=begun, token=new.lease_token))
+        return self._start(Job(user, head, crew, request.items, self._history_items, turn=begun, token=new.lease_token))
 
     async def _when_free(self, user: UserStore, request: TurnRequest, beginning: Beginning) -> TurnRead | UUID:
         """Begin as soon as no other turn is in the way; one whose process is gone is settled."""
@@ -217,19 +229,6 @@ class Turns:
                     raise
                 else:
                     await self._ended(user, active, seconds=deadline - loop.time())
-
-    def _job(
-        self,
-        user: UserStore,
-        agent: Agent,
-        request: TurnRequest,
-        head: ResponseHead,
-        *,
-        turn: TurnRead | None = None,
-        token: UUID | None = None,
-    ) -> Job:
-        tools = self._tools_for(user)
-        return Job(user, head, agent, request.items, tools, self._history_items, turn=turn, token=token)
 
     def _start(self, job: Job) -> Turn:
         running = RunningTurn(job, pace=self._pace, clock=self._clock)

@@ -25,7 +25,10 @@ async def open_store(
     if parse_url(url).is_sqlite if migrate is None else migrate:
         await asyncio.to_thread(migrations.upgrade, url)
     database = await open_database(url)
+    store = SqlStore(database, provision_users=provision_users, max_item_bytes=max_item_bytes)
     try:
-        yield SqlStore(database, provision_users=provision_users, max_item_bytes=max_item_bytes)
+        yield store
     finally:
+        for close in store.before_close:
+            await close()
         await database.close()

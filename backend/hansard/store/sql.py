@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 
@@ -23,6 +24,7 @@ class SqlStore:
     ``provision_users`` makes an unknown user on the first write; ``max_item_bytes`` is the limit of one item,
     in bytes of its compact unescaped UTF-8 JSON; ``search`` says what is searched. A turn's
     events are kept for ``events_kept_seconds``.
+    What stands in ``before_close`` is awaited before the database is closed.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class SqlStore:
         search: SearchSettings = SearchSettings(),  # noqa: B008 - immutable
     ) -> None:
         self.database = database
+        self.before_close: list[Callable[[], Awaitable[None]]] = []
         self._events_kept_seconds = events_kept_seconds
         self._anybody = Scope(
             database, "", provision_users=provision_users, max_item_bytes=max_item_bytes, search=search
