@@ -46,6 +46,7 @@ def databases(request: pytest.FixtureRequest, folder: Path) -> Iterator[Callable
         made.append((server, server.clone()))
         owner = Login(server)
         owner.acts_as(migrations.DEFAULT_ROLE)
+        owner.acts_as(f"{migrations.DEFAULT_ROLE}_search")
         return owner.owns(made[-1][1])
 
     yield make

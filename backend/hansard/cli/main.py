@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from hansard.cli import database, keys, serve
+from hansard.cli import database, doctor, keys, serve
 from hansard.errors import HansardError
 
 FAILED = 1
@@ -39,6 +39,7 @@ app.add_typer(database.app, name="db")
 app.command("serve")(serve.serve)
 app.command("token")(keys.token)
 app.command("login-url")(keys.login_url)
+app.command("doctor")(doctor.doctor)
 
 
 @app.callback()

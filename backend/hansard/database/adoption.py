@@ -44,7 +44,7 @@ def survey(connection: Connection) -> list[str]:
     Raises `ConfigurationError`, with advice, when they cannot be adopted; nothing is changed either way.
     """
     standing = _relations(connection)
-    phase2 = Phase2.of(tuple(row) for row in connection.execute(COLUMNS[connection.dialect.name]))
+    phase2 = _columns(connection)
     problems = [*_taken_names(standing), *_misfits(connection, standing, phase2)]
     if connection.dialect.name == "postgresql":
         problems += [*_misplaced(connection), *_powerless(connection)]
@@ -53,7 +53,16 @@ def survey(connection: Connection) -> list[str]:
             "this database cannot be adopted as it is; nothing was changed."
             + "".join(f"\n  - {one}" for one in problems)
         )
-    return [*_notes(connection.dialect.name, phase2)]
+    return [*_notes(connection.dialect.name, phase2), *obstacles(connection)]
+
+
+def obstacles(connection: Connection) -> list[str]:
+    """Return what keeps us from making users or tasks in the tables that stand, one sentence each."""
+    phase2 = _columns(connection)
+    return [
+        *_demands("user", phase2.user, "users whom the application has not made cannot be made by Hansard"),
+        *_demands("task", phase2.task, "Hansard cannot make tasks"),
+    ]
 
 
 def claim(connection: Connection, standing: Collection[str], *, seconds: float) -> None:
@@ -77,6 +86,10 @@ def _claimed(connection: Connection, locks: Sequence[str], *, last_try: bool) ->
             raise
         return False
     return True
+
+
+def _columns(connection: Connection) -> Phase2:
+    return Phase2.of(tuple(row) for row in connection.execute(COLUMNS[connection.dialect.name]))
 
 
 def _relations(connection: Connection) -> dict[str, str]:
@@ -172,12 +185,10 @@ def _notes(dialect: str, phase2: Phase2) -> Iterator[str]:
             "The table user is adopted as it is. One thing changes for its application: a user who has conversations "
             "cannot be deleted until they are erased (hansard erase USER)."
         )
-        yield from _demands("user", phase2.user, "users whom the application has not made cannot be made by Hansard")
     if phase2.user and phase2.user.get("email", _OPTIONAL).demanding:
         yield "user.email must be given: a user whose token names no e-mail address cannot be made by Hansard."
     if phase2.task:
         yield "The table task is adopted as it is; its ids, columns and rows stay."
-        yield from _demands("task", phase2.task, "Hansard cannot make tasks")
     if phase2.task and dialect == "postgresql":
         yield (
             "Row-level security on task binds Hansard's runtime role only. Two commands of others know no exceptions: "

@@ -51,7 +51,12 @@ def _postgres(url: DatabaseUrl, limits: Limits) -> Engine:
         raise ConfigurationError("PostgreSQL needs the driver: pip install 'hansard[postgres]'") from error
     # The driver reads the URL itself, so that everything libpq knows may stand in it.
     conninfo = conninfo_of(url.text)
-    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo), poolclass=NullPool)
+    # Prepared by itself after some calls, a statement would be prepared on whichever connection a pooler lends.
+    engine = create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: psycopg.connect(conninfo, prepare_threshold=None),
+        poolclass=NullPool,
+    )
     settings = (f"{limits.lock:.3f}s", f"{limits.statement:.3f}s")
 
     @event.listens_for(engine, "begin")

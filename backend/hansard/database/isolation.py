@@ -17,12 +17,17 @@ from hansard.database.spelling import Name, execute
 
 OWN_POLICY = "hansard_own_rows"
 OWN_ROWS = "user_id = nullif(current_setting('hansard.user_id', true), '')"
+OWN_POLICY_MADE = f"CREATE POLICY {OWN_POLICY} ON {{table}} USING ({OWN_ROWS}) WITH CHECK ({OWN_ROWS})"
 
 # On Phase 2's table: who gets in at all, and what narrows the runtime role.
 ADOPTED = "task"
 ACCESS_POLICY = "hansard_access"
 # A login that inherits the role has the role's policies on its own queries too: the first half lets those pass.
-OWN_ROWS_AS_ROLE = f"current_user <> {{role}} OR {OWN_ROWS}"
+OWN_ROWS_AS_ROLE = f"current_user <> {{literal}} OR {OWN_ROWS}"
+RESTRICTION_MADE = (
+    f"CREATE POLICY {OWN_POLICY} ON {{table}} AS RESTRICTIVE TO {{role}} "
+    f"USING ({OWN_ROWS_AS_ROLE}) WITH CHECK ({OWN_ROWS_AS_ROLE})"
+)
 
 # What Hansard fills in of a user it makes.
 PROVISIONED = "user"
@@ -36,7 +41,7 @@ def isolate(table: str, role: str) -> None:
     _say("GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {role}", table=table, role=role)
     _say("ALTER TABLE {table} ENABLE ROW LEVEL SECURITY", table=table)
     _say("ALTER TABLE {table} FORCE ROW LEVEL SECURITY", table=table)
-    _say(f"CREATE POLICY {OWN_POLICY} ON {{table}} USING ({OWN_ROWS}) WITH CHECK ({OWN_ROWS})", table=table)
+    _say(OWN_POLICY_MADE, table=table)
 
 
 def release(table: str, role: str | None) -> None:
@@ -139,9 +144,7 @@ def _add_policies(connection: Connection, role: str) -> None:
         rule = "TO PUBLIC USING (true) WITH CHECK (true)"
         _say("ALTER TABLE {table} ENABLE ROW LEVEL SECURITY", table=ADOPTED)
     _say(f"CREATE POLICY {ACCESS_POLICY} ON {{table}} {rule}", table=ADOPTED, role=role)
-    own = OWN_ROWS_AS_ROLE.format(role="{literal}")
-    restriction = f"AS RESTRICTIVE TO {{role}} USING ({own}) WITH CHECK ({own})"
-    _say(f"CREATE POLICY {OWN_POLICY} ON {{table}} {restriction}", texts={"literal": role}, table=ADOPTED, role=role)
+    _say(RESTRICTION_MADE, texts={"literal": role}, table=ADOPTED, role=role)
 
 
 def _has_policies(connection: Connection) -> bool:

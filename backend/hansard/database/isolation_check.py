@@ -12,17 +12,29 @@ from hansard.database.isolation import (
     ACCESS_POLICY,
     ADOPTED,
     OWN_POLICY,
+    OWN_POLICY_MADE,
     OWN_ROWS,
     OWN_ROWS_AS_ROLE,
     PROVISIONED,
     PROVISIONED_COLUMNS,
+    RESTRICTION_MADE,
     sequences,
 )
 from hansard.database.spelling import spell
 from hansard.models import metadata
 
+UPGRADE = "run: hansard db upgrade"
+_NEEDED = ("SELECT", "INSERT", "UPDATE", "DELETE")
+_DROPPED = f"DROP POLICY IF EXISTS {OWN_POLICY} ON {{table}}; "
 # Says the same of an expression as we wrote it and as the catalogue spells it out.
 _SPELT_OUT = re.compile(r"::(text|name|character varying)|[()\s]")
+
+
+class Difference(NamedTuple):
+    """Hold what is not as it must be, and what mends it: SQL, or a command."""
+
+    told: str
+    remedy: str
 
 
 class _Policy(NamedTuple):
@@ -41,95 +53,94 @@ def isolated_tables() -> list[str]:
     return [table.name for table in metadata.sorted_tables if "user_id" in table.c and table.name != ADOPTED]
 
 
-def differences(connection: Connection, role: str) -> list[str]:
-    """Return what is not as it must be, one sentence each; empty when users are kept apart."""
+def differences(connection: Connection, role: str) -> list[Difference]:
+    """Return what is not as it must be; empty when users are kept apart."""
     known = connection.execute(text("SELECT oid FROM pg_roles WHERE rolname = :role"), {"role": role}).scalar()
     if known is None:
-        return [f"the role {role} does not exist"]
-    found: list[str] = []
+        return [Difference(f"the role {role} does not exist", UPGRADE)]
+    found: list[Difference] = []
     for table in isolated_tables():
         found += _own_table(connection, table, role)
     return [*found, *_adopted_table(connection, role), *_provisioning(connection, role)]
 
 
-def _exists(connection: Connection, table: str) -> bool:
-    name = spell(connection, "{table}", table=table)
-    return connection.execute(text("SELECT to_regclass(:name)"), {"name": name}).scalar() is not None
-
-
-def _own_table(connection: Connection, table: str, role: str) -> Iterator[str]:
+def _own_table(connection: Connection, table: str, role: str) -> Iterator[Difference]:
     if not _exists(connection, table):
-        yield f"{table}: the table is missing"
+        yield Difference(f"{table}: the table is missing", UPGRADE)
         return
     yield from _table(connection, table, role, forced=True)
     policies = _policies(connection, table)
     rule = _plain(OWN_ROWS)
     if _Policy(OWN_POLICY, True, "*", (), rule, rule) not in policies:
-        yield f"{table}: the policy {OWN_POLICY} is missing, or altered"
+        remedy = spell(connection, _DROPPED + OWN_POLICY_MADE, table=table)
+        yield Difference(f"{table}: the policy {OWN_POLICY} is missing, or altered", remedy)
     for policy in policies:
         if policy.permissive and policy.name != OWN_POLICY and (not policy.roles or role in policy.roles):
-            yield f"{table}: the policy {policy.name} shows the role {role} more rows than its user's own"
+            told = f"{table}: the policy {policy.name} shows the role {role} more rows than its user's own"
+            yield Difference(told, spell(connection, "DROP POLICY {name} ON {table}", name=policy.name, table=table))
 
 
-def _adopted_table(connection: Connection, role: str) -> Iterator[str]:
+def _adopted_table(connection: Connection, role: str) -> Iterator[Difference]:
     if not _exists(connection, ADOPTED):
-        yield f"{ADOPTED}: the table is missing"
+        yield Difference(f"{ADOPTED}: the table is missing", UPGRADE)
         return
     yield from _table(connection, ADOPTED, role, forced=False)
     policies = _policies(connection, ADOPTED)
-    rule = _plain(OWN_ROWS_AS_ROLE.format(role=spell(connection, "{role}", texts={"role": role})))
+    literal = {"literal": role}
+    rule = _plain(spell(connection, OWN_ROWS_AS_ROLE, texts=literal))
     if _Policy(OWN_POLICY, False, "*", (role,), rule, rule) not in policies:
-        yield f"{ADOPTED}: the policy {OWN_POLICY} for the role {role} is missing, or altered"
+        remedy = spell(connection, _DROPPED + RESTRICTION_MADE, texts=literal, table=ADOPTED, role=role)
+        yield Difference(f"{ADOPTED}: the policy {OWN_POLICY} for the role {role} is missing, or altered", remedy)
     if ACCESS_POLICY not in {policy.name for policy in policies}:
-        yield f"{ADOPTED}: the policy {ACCESS_POLICY} is missing"
+        remedy = f"CREATE POLICY {ACCESS_POLICY} ON {ADOPTED} TO PUBLIC USING (true) WITH CHECK (true)"
+        yield Difference(f"{ADOPTED}: the policy {ACCESS_POLICY} is missing", remedy)
     for sequence in sequences(connection):
         held = text("SELECT has_sequence_privilege(:role, :sequence, 'USAGE')")
         name = spell(connection, "{sequence}", sequence=sequence)
         if not connection.execute(held, {"role": role, "sequence": name}).scalar_one():
-            yield f"{ADOPTED}: the role {role} lacks USAGE on the sequence {name}"
+            remedy = spell(connection, "GRANT USAGE ON SEQUENCE {sequence} TO {role}", sequence=sequence, role=role)
+            yield Difference(f"{ADOPTED}: the role {role} lacks USAGE on the sequence {name}", remedy)
 
 
-def _table(connection: Connection, table: str, role: str, *, forced: bool) -> Iterator[str]:
-    name = spell(connection, "{table}", table=table)
-    row = connection.execute(
-        text("SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE oid = to_regclass(:table)"),
-        {"table": name},
-    ).one()
-    if not row.relrowsecurity:
-        yield f"{table}: row-level security is off"
-    if forced and not row.relforcerowsecurity:
-        yield f"{table}: row-level security does not bind the table's owner"
-    held = _held(connection, name, role)
-    lacking = [right for right in ("SELECT", "INSERT", "UPDATE", "DELETE") if right not in held]
-    if lacking:
-        yield f"{table}: the role {role} lacks {', '.join(lacking)}"
-    if "TRUNCATE" in held:
-        yield f"{table}: the role {role} may TRUNCATE, which row-level security does not govern"
+def _table(connection: Connection, table: str, role: str, *, forced: bool) -> Iterator[Difference]:
+    flags = text("SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE oid = to_regclass(:table)")
+    enabled, owner_bound = connection.execute(flags, {"table": _name(connection, table)}).one()
+    if not enabled:
+        remedy = spell(connection, "ALTER TABLE {table} ENABLE ROW LEVEL SECURITY", table=table)
+        yield Difference(f"{table}: row-level security is off", remedy)
+    if forced and not owner_bound:
+        remedy = spell(connection, "ALTER TABLE {table} FORCE ROW LEVEL SECURITY", table=table)
+        yield Difference(f"{table}: row-level security does not bind the table's owner", remedy)
+    yield from _grants(connection, table, role)
 
 
-def _held(connection: Connection, table: str, role: str) -> set[str]:
+def _grants(connection: Connection, table: str, role: str) -> Iterator[Difference]:
     rights = text(
         "SELECT one FROM unnest(CAST(:rights AS text[])) AS one WHERE has_table_privilege(:role, :table, one)"
     )
-    asked = ["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE"]
-    return set(connection.execute(rights, {"rights": asked, "role": role, "table": table}).scalars())
-
-
-def _provisioning(connection: Connection, role: str) -> Iterator[str]:
-    table = f'"{PROVISIONED}"'
-    lacking: Sequence[str] = (
-        connection.execute(
-            text(
-                "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attname = ANY(:columns) "
-                "AND NOT has_column_privilege(:role, attrelid, attnum, 'INSERT') ORDER BY attnum"
-            ),
-            {"role": role, "table": table, "columns": list(PROVISIONED_COLUMNS)},
-        )
-        .scalars()
-        .all()
-    )
+    asked = {"rights": [*_NEEDED, "TRUNCATE"], "role": role, "table": _name(connection, table)}
+    held = set(connection.execute(rights, asked).scalars())
+    lacking = ", ".join(right for right in _NEEDED if right not in held)
     if lacking:
-        yield f"{PROVISIONED}: the role {role} lacks INSERT on {', '.join(lacking)}"
+        remedy = spell(connection, f"GRANT {lacking} ON {{table}} TO {{role}}", table=table, role=role)
+        yield Difference(f"{table}: the role {role} lacks {lacking}", remedy)
+    if "TRUNCATE" in held:
+        remedy = spell(connection, "REVOKE TRUNCATE ON {table} FROM PUBLIC, {role}", table=table, role=role)
+        told = f"{table}: the role {role} may TRUNCATE, which row-level security does not govern"
+        yield Difference(told, remedy)
+
+
+def _provisioning(connection: Connection, role: str) -> Iterator[Difference]:
+    columns = text(
+        "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attname = ANY(:columns) "
+        "AND NOT has_column_privilege(:role, attrelid, attnum, 'INSERT') ORDER BY attnum"
+    )
+    asked = {"role": role, "table": _name(connection, PROVISIONED), "columns": list(PROVISIONED_COLUMNS)}
+    lacking: Sequence[str] = connection.execute(columns, asked).scalars().all()
+    if lacking:
+        listed = ", ".join(lacking)
+        remedy = spell(connection, f"GRANT INSERT ({listed}) ON {{table}} TO {{role}}", table=PROVISIONED, role=role)
+        yield Difference(f"{PROVISIONED}: the role {role} lacks INSERT on {listed}", remedy)
 
 
 def _policies(connection: Connection, table: str) -> list[_Policy]:
@@ -138,14 +149,23 @@ def _policies(connection: Connection, table: str) -> list[_Policy]:
             "SELECT polname, polpermissive, CAST(polcmd AS text), "
             "ARRAY(SELECT CAST(rolname AS text) FROM pg_roles WHERE oid = ANY(polroles)), "
             "coalesce(pg_get_expr(polqual, polrelid), ''), coalesce(pg_get_expr(polwithcheck, polrelid), '') "
-            "FROM pg_policy WHERE polrelid = to_regclass(:table)"
+            "FROM pg_policy WHERE polrelid = to_regclass(:table) ORDER BY polname"
         ),
-        {"table": spell(connection, "{table}", table=table)},
+        {"table": _name(connection, table)},
     )
     return [
         _Policy(name, permissive, command, tuple(roles), _plain(using), _plain(checked))
         for name, permissive, command, roles, using, checked in rows
     ]
+
+
+def _exists(connection: Connection, table: str) -> bool:
+    found = connection.execute(text("SELECT to_regclass(:table)"), {"table": _name(connection, table)})
+    return found.scalar() is not None
+
+
+def _name(connection: Connection, table: str) -> str:
+    return spell(connection, "{table}", table=table)
 
 
 def _plain(expression: str) -> str:

@@ -80,10 +80,20 @@ def check(url: str, *, role: str = DEFAULT_ROLE) -> list[str]:
 
 def differences(connection: Connection, *, role: str) -> list[str]:
     """Return what `check` returns, on an open connection."""
-    found = [_describe(difference) for difference in compare_metadata(_context(connection), metadata)]
+    found = table_differences(connection)
     if connection.dialect.name == "postgresql":
-        found += isolation_check.differences(connection, role)
+        found += [difference.told for difference in isolation_check.differences(connection, role)]
     return found
+
+
+def table_differences(connection: Connection) -> list[str]:
+    """Return how our tables differ from the models."""
+    return [_describe(difference) for difference in compare_metadata(_context(connection), metadata)]
+
+
+def revisions() -> list[str]:
+    """Return all revisions of this release, the newest first."""
+    return [script.revision for script in ScriptDirectory(str(_SCRIPTS)).walk_revisions()]
 
 
 def revision_of(connection: Connection) -> str | None:
