@@ -56,7 +56,7 @@ def page_router(*, sign_in_url: str = "") -> APIRouter:
     contents = {path.name: path.read_bytes() for path in sorted(_FOLDER.iterdir()) if path.suffix in _TYPES}
     template = Template(contents.pop(_DOCUMENT).decode())
     version = _fingerprint(contents)
-    text = template.substitute(assets=f"/page/{version}", sign_in_url=escape(sign_in_url))
+    text = template.substitute(assets=f"page/{version}", sign_in_url=escape(sign_in_url))
     document = _File(text.encode(), _TYPES[".html"], _DOCUMENT_HEADERS)
     assets = {name: _File(data, _TYPES[Path(name).suffix], _ASSET_HEADERS) for name, data in contents.items()}
 

@@ -1,4 +1,4 @@
-// Ask the HTTP API, and nobody else.
+// Ask the HTTP API, and nobody else. Paths are relative: an application may have us below a path of its own.
 
 const TIMEOUT_MS = 30_000;
 
@@ -62,4 +62,4 @@ async function exchange(method, path, options = {}) {
 export const get = (path, query = null) => exchange("GET", query ? `${path}?${new URLSearchParams(query)}` : path);
 export const post = (path, body = {}, options = {}) => exchange("POST", path, { ...options, body });
 export const remove = (path) => exchange("DELETE", path);
-export const conversationPath = (id, rest = "") => `/v1/conversations/${encodeURIComponent(id)}${rest}`;
+export const conversationPath = (id, rest = "") => `v1/conversations/${encodeURIComponent(id)}${rest}`;

@@ -65,7 +65,7 @@ export class Conversation {
   async stop() {
     if (!this.#turn) return;
     try {
-      await post(`/v1/responses/${this.#turn.id}/cancel`);
+      await post(`v1/responses/${this.#turn.id}/cancel`);
     } catch (error) {
       toast(`Not stopped. ${error.message}`);
     }
@@ -73,7 +73,7 @@ export class Conversation {
 
   // The turn runs on the server, whoever listens: it is begun, and then followed like everybody else's.
   async #begin(request, key) {
-    const response = await post("/v1/responses", { ...request, conversation: this.id, background: true }, { key });
+    const response = await post("v1/responses", { ...request, conversation: this.id, background: true }, { key });
     this.#next(async () => {
       await this.thread.catchUp();
       this.#run(response);
@@ -150,7 +150,7 @@ export class Conversation {
   async #check() {
     const turn = this.#turn;
     if (!turn) return;
-    const response = await get(`/v1/responses/${turn.id}`).catch(() => null);
+    const response = await get(`v1/responses/${turn.id}`).catch(() => null);
     if (!response || RUNNING.has(response.status) || turn.over) return;
     this.#next(async () => {
       await this.thread.catchUp();

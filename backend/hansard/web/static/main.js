@@ -25,7 +25,7 @@ async function start(session = null) {
   $("signed-out").hidden = true;
   $("page").hidden = false;
   try {
-    const [user] = await Promise.all([session ?? get("/auth/user"), sidebar.refresh()]);
+    const [user] = await Promise.all([session ?? get("auth/user"), sidebar.refresh()]);
     composer.user = user.user_id;
     await route();
   } catch (error) {
@@ -107,7 +107,7 @@ async function submit(text, key) {
 }
 
 async function begin(key) {
-  const made = await post("/v1/conversations", {}, { key: `${key}-new` });
+  const made = await post("v1/conversations", {}, { key: `${key}-new` });
   composer.rehome(made.id);
   history.pushState(null, "", `#/c/${made.id}`);
   sidebar.put(made);
@@ -123,7 +123,7 @@ async function signIn(code) {
   // Out of the address bar and the history before anything else happens.
   history.replaceState(null, "", location.pathname);
   try {
-    const session = await post("/auth/session", { code });
+    const session = await post("auth/session", { code });
     tabs.postMessage("signed-in");
     await start(session);
   } catch (error) {

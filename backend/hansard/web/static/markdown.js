@@ -21,7 +21,7 @@ export async function parse(texts) {
   for (let from = 0; from < short.length; from += MOST_TEXTS) {
     const batch = short.slice(from, from + MOST_TEXTS);
     try {
-      const { data } = await post("/v1/markdown", { texts: batch.map((index) => texts[index]) });
+      const { data } = await post("v1/markdown", { texts: batch.map((index) => texts[index]) });
       batch.forEach((index, place) => (trees[index] = data[place]));
     } catch {
       // Nothing is lost without it: the text itself is shown.

@@ -44,7 +44,7 @@ export class Sidebar {
   // Bring the newest page up to date, and keep what was loaded below it.
   async refresh() {
     const archived = this.#archived;
-    const page = await get("/v1/conversations", { limit: PAGE, archived });
+    const page = await get("v1/conversations", { limit: PAGE, archived });
     if (archived !== this.#archived) return;
     const last = page.data.at(-1);
     const below = page.has_more
@@ -123,7 +123,7 @@ export class Sidebar {
     const { scrollTop, clientHeight, scrollHeight } = $("shelf");
     if (!this.#cursor || this.#loading || this.#query || scrollHeight - scrollTop - clientHeight > 400) return;
     const query = { limit: PAGE, archived: this.#archived, after: this.#cursor };
-    this.#loading = get("/v1/conversations", query);
+    this.#loading = get("v1/conversations", query);
     try {
       const page = await this.#loading;
       if (query.archived !== this.#archived) return;
