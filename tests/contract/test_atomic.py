@@ -244,6 +244,64 @@ async def test_ensure_finds_in_a_block_what_is_there(user):
         assert (await user.conversations.ensure(new)).id == things.conversation_id
 
 
+async def test_calls_made_at_once_in_a_block_belong_to_it(user):
+    made = await user.conversations.create()
+    before = await everything_of(user)
+
+    async def many():
+        stored = await asyncio.gather(*(user.items.append(made.id, numbered(2)) for _ in range(10)))
+        assert sorted(item.position for batch in stored for item in batch) == list(range(1, 21))
+
+    await undone(user, many)
+    assert await everything_of(user) == before
+    async with user.atomic():
+        await many()
+    assert (await user.conversations.get(made.id)).message_count == 20
+
+
+async def test_a_refusal_among_calls_made_at_once_undoes_only_itself(user):
+    things = await prepare(user)
+    async with user.atomic():
+        await asyncio.gather(
+            *(user.items.append(things.conversation_id, says("Kept")) for _ in range(5)),
+            *(_other_content(user, things) for _ in range(5)),
+            return_exceptions=True,
+        )
+    found = await walk_items(user, things.conversation_id)
+    assert [item.position for item in found] == list(range(1, 10))
+    assert [item.content for item in found[4:]] == ["Kept"] * 5
+
+
+@pytest.mark.parametrize("ends_well", [True, False])
+async def test_what_a_task_does_after_the_block_it_began_in_is_not_in_the_block(user, new_user, ends_well):
+    made, other = await user.conversations.create(), new_user()
+    theirs = await other.conversations.create()
+    over = asyncio.Event()
+
+    async def late():
+        await over.wait()
+        return await user.items.append(made.id, numbered(2))
+
+    async def block():
+        async with user.atomic():
+            await user.items.append(made.id, numbered(1))
+            tasks.append(asyncio.create_task(late()))
+            if not ends_well:
+                raise Undone
+
+    tasks: list[asyncio.Task] = []
+    await asyncio.gather(block(), return_exceptions=True)
+    async with other.atomic():
+        await other.items.append(theirs.id, numbered(1))
+        # On SQLite the other block is the only writer: the late one comes after it.
+        over.set()
+        await asyncio.sleep(0)
+    stored = await tasks[0]
+    assert [item.position for item in stored] == ([2, 3] if ends_well else [1, 2])
+    assert (await walk_items(user, made.id))[-2:] == stored
+    assert len(await walk_items(other, theirs.id)) == 1
+
+
 async def test_a_block_belongs_to_one_user(user, new_user):
     other = new_user()
     async with user.atomic():

@@ -71,6 +71,7 @@ class Database:
                 yield
             finally:
                 self._open.reset(token)
+                transaction.over = True
 
     async def ping(self) -> None:
         """Raise `DatabaseUnavailable` unless the database answers."""
@@ -82,7 +83,9 @@ class Database:
 
     def _joined(self, user_id: str) -> Transaction | None:
         transaction = self._open.get()
-        if transaction is not None and transaction.user_id != user_id:
+        if transaction is None or transaction.over:
+            return None
+        if transaction.user_id != user_id:
             raise RuntimeError("an atomic block belongs to one user; end it before working for another")
         return transaction
 

@@ -9,12 +9,18 @@ from typing import Protocol
 from sqlalchemy import Dialect
 
 from hansard.database.statement import PreparedCall, Rows
+from hansard.errors import DatabaseUnavailable
 
 
 class Transaction(Protocol):
-    """Run several scripts in one transaction of one user."""
+    """Run several scripts in one transaction of one user.
+
+    ``over`` is set when its block has ended: a task that the block started may live on, and must not reach a
+    connection that is somebody else's by then.
+    """
 
     user_id: str
+    over: bool
 
     async def run(self, calls: Sequence[PreparedCall]) -> list[Rows]:
         """Run a script; when it fails, it alone is undone and the transaction goes on."""
@@ -53,4 +59,18 @@ class Backend(Protocol):
 
 
 TRANSACTION_SECONDS = 30.0
+
+
+def block_over() -> DatabaseUnavailable:
+    """Return the error for work asked of a block that has ended."""
+    return DatabaseUnavailable(
+        f"the atomic block is over: it ended or took longer than {TRANSACTION_SECONDS:.0f} s; this was not written"
+    )
+
+
+def closed() -> DatabaseUnavailable:
+    """Return the error for work asked of a database that was closed."""
+    return DatabaseUnavailable("the database was closed; nothing was written")
+
+
 POOL_SIZE = 16

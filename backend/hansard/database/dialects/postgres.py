@@ -13,7 +13,7 @@ import psycopg
 from sqlalchemy import Dialect
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-from hansard.database.dialects.base import TRANSACTION_SECONDS
+from hansard.database.dialects.base import TRANSACTION_SECONDS, block_over
 from hansard.database.dialects.postgres_errors import LOST_STATEMENTS, translate
 from hansard.database.dialects.postgres_flight import Command, Connection, ConnectionLost
 from hansard.database.dialects.postgres_pool import Pool
@@ -76,7 +76,7 @@ class PostgresBackend:
             yield transaction
             await transaction.commit()
         except BaseException:
-            await self.shielded(self._recover(connection))
+            await self.shielded(self._abandon(transaction, connection))
             raise
         self._pool.give(connection)
 
@@ -145,6 +145,10 @@ class PostgresBackend:
         self._pool.give(connection)
         return rows
 
+    async def _abandon(self, transaction: PostgresTransaction, connection: Connection) -> None:
+        await transaction.quiet()
+        await self._recover(connection)
+
     async def _recover(self, connection: Connection) -> None:
         """Take a connection back after an error or a cancellation, with nothing left open on it."""
         try:
@@ -162,6 +166,7 @@ class PostgresTransaction:
 
     def __init__(self, backend: PostgresBackend, connection: Connection, user_id: str) -> None:
         self.user_id = user_id
+        self.over = False
         self._backend = backend
         self._connection = connection
         self._turn = asyncio.Lock()
@@ -174,7 +179,7 @@ class PostgresTransaction:
         """Run a script under a savepoint of its own, in one trip."""
         name = b"script_%d" % next(self._names)
         commands = [Command(b"SAVEPOINT " + name), *map(self._backend.command, calls), Command(b"RELEASE " + name)]
-        async with self._turn:
+        async with self._taking_turns():
             try:
                 return await self._send(commands)
             except BaseException:
@@ -185,19 +190,21 @@ class PostgresTransaction:
     async def savepoint(self) -> AsyncIterator[None]:
         """Undo what is inside when it raises."""
         name = b"block_%d" % next(self._names)
-        async with self._turn:
+        async with self._taking_turns():
             await self._send([Command(b"SAVEPOINT " + name)])
         try:
             yield
         except BaseException:
             async with self._turn:
-                await self._backend.shielded(self._undo(name))
+                if not self.over:
+                    await self._backend.shielded(self._undo(name))
             raise
-        async with self._turn:
+        async with self._taking_turns():
             await self._send([Command(b"RELEASE " + name)])
 
     async def commit(self) -> None:
         """Commit, if anything was sent; raises `OutcomeUnknown` when the connection dies meanwhile."""
+        await self.quiet()
         if self._opening:
             return
         if self._connection.failed:
@@ -207,6 +214,19 @@ class PostgresTransaction:
             await self._fly([_COMMIT])
         except ConnectionLost as lost:
             raise (OutcomeUnknown(IN_DOUBT) if lost.sent else _lost_inside()) from None
+
+    async def quiet(self) -> None:
+        """Let what a task of the block has begun come to its end; from here on nothing else begins."""
+        self.over = True
+        async with self._turn:
+            pass
+
+    @asynccontextmanager
+    async def _taking_turns(self) -> AsyncIterator[None]:
+        async with self._turn:
+            if self.over:
+                raise block_over()
+            yield
 
     async def _send(self, commands: Sequence[Command]) -> list[Rows]:
         try:

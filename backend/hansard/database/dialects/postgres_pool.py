@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
+from hansard.database.dialects.base import closed
 from hansard.database.dialects.postgres_flight import Connection
 from hansard.errors import DatabaseUnavailable
 
@@ -39,7 +40,7 @@ class Pool:
     async def take(self) -> Connection:
         """Return a living connection; raises `DatabaseUnavailable` when there is none in time."""
         if self._closing is not None:
-            raise DatabaseUnavailable("the database was closed; nothing was written")
+            raise closed()
         while self._idle:
             connection = self._idle.pop()
             if connection.is_quiet():

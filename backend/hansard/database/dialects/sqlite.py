@@ -15,8 +15,9 @@ from typing import TypeVar
 from sqlalchemy import Dialect
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
+from hansard.database.dialects.base import block_over, closed
 from hansard.database.dialects.sqlite_connection import Connection, connect, run_script, translate
-from hansard.database.dialects.sqlite_writer import Block, Control, Job, Writer, block_over
+from hansard.database.dialects.sqlite_writer import Block, Control, Job, Writer
 from hansard.database.statement import PreparedCall, Rows
 
 T = TypeVar("T")
@@ -36,6 +37,7 @@ class SqliteBackend:
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="hansard-sqlite-reader")
         self._local = threading.local()
         self._connections: list[Connection] = []
+        self._closed = False
 
     @classmethod
     async def open(cls, path: Path) -> SqliteBackend:
@@ -47,10 +49,12 @@ class SqliteBackend:
 
     async def read(self, user_id: str, calls: Sequence[PreparedCall]) -> list[Rows]:
         """Run a script on one snapshot."""
+        self._check_open()
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, calls)
 
     async def write(self, user_id: str, calls: Sequence[PreparedCall], *, idempotent: bool) -> list[Rows]:
         """Run a script in the next commit."""
+        self._check_open()
         job = Job(calls)
         self._writer.submit(job)
         return await _outcome(job.done)
@@ -58,6 +62,7 @@ class SqliteBackend:
     @asynccontextmanager
     async def transaction(self, user_id: str) -> AsyncIterator[SqliteTransaction]:
         """Hold the writer; everybody else who writes waits meanwhile."""
+        self._check_open()
         block = Block()
         self._writer.submit(block)
         try:
@@ -72,12 +77,20 @@ class SqliteBackend:
 
     async def ping(self) -> None:
         """Read one row."""
+        self._check_open()
         await asyncio.get_running_loop().run_in_executor(self._readers, self._ping)
 
     async def close(self) -> None:
         """End all threads; the last connection to close folds the log into the file."""
+        if self._closed:
+            return
+        self._closed = True
         self._writer.stop()
         await asyncio.get_running_loop().run_in_executor(None, self._close)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise closed()
 
     def _close(self) -> None:
         self._readers.shutdown()
@@ -117,6 +130,7 @@ class SqliteTransaction:
 
     def __init__(self, user_id: str, block: Block) -> None:
         self.user_id = user_id
+        self.over = False
         self._block = block
         self._names = count(1)
 

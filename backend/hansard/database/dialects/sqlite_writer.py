@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
-from hansard.database.dialects.base import TRANSACTION_SECONDS
+from hansard.database.dialects.base import TRANSACTION_SECONDS, block_over
 from hansard.database.dialects.sqlite_connection import Connection, connect, run_script, translate
 from hansard.database.statement import PreparedCall, Rows
 from hansard.errors import DatabaseError, DatabaseUnavailable, OutcomeUnknown
@@ -200,10 +200,3 @@ def _serve_block(connection: Connection, block: Block) -> None:
         return
     block.begun.set_result(None)
     block.serve(connection)
-
-
-def block_over() -> DatabaseError:
-    """Return the error for work asked of a block that has ended."""
-    return DatabaseUnavailable(
-        f"the atomic block is over: it ended or took longer than {TRANSACTION_SECONDS:.0f} s; nothing of it was written"
-    )
