@@ -14,7 +14,7 @@ from hansard.errors import InvalidInput, NotFound
 from hansard.models.conversation import ConversationCreate
 from hansard.models.verbatim import message_item
 from hansard.services.beginning import TurnRequest
-from hansard.services.history import INTERRUPTED
+from hansard.services.history import INTERRUPTED, Budget
 from hansard.services.turns import Turns
 from hansard.store.contract import UserStore
 from hansard.store.sql import SqlStore
@@ -38,12 +38,12 @@ class Scripted:
         return self._script(request)
 
 
-def turns_of(script: Script, *, tools: list[Tool] | None = None, history_items: int = 200) -> Turns:
+def turns_of(script: Script, *, tools: list[Tool] | None = None, history: Budget | None = None) -> Turns:
     return Turns(
         {"scripted": Scripted(script)},
         default_model="scripted",
         tools_for=lambda _: tools or [],
-        history_items=history_items,
+        history=history,
     )
 
 
@@ -214,7 +214,7 @@ async def test_the_agent_is_shown_the_newest_items_and_no_half_of_a_call(store, 
     await user.items.append(home, [user_says("old"), call, output, user_says("one"), user_says("two")])
     for limit, shown in [(3, ["one", "two", "new"]), (4, ["f\n{}", "1", "one", "two", "new"])]:
         agent = Scripted(echo)
-        turns = Turns({"m": agent}, default_model="m", history_items=limit)
+        turns = Turns({"m": agent}, default_model="m", history=Budget(items=limit))
         fresh = (await user.conversations.create(items=[read.item for read in await user.items.last(home, 9)])).id
         await turns.run(user, TurnRequest(items=[user_says("new")], conversation_id=fresh))
         assert [text_of(item) for item in agent.asked[0].history] == shown

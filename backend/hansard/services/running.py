@@ -21,7 +21,7 @@ from hansard.models import TurnRead
 from hansard.models.limits import JsonObject
 from hansard.models.turn import OPENING_EVENTS
 from hansard.services.channel import Channel, StreamEvent
-from hansard.services.history import window
+from hansard.services.history import Budget, window
 from hansard.services.keeper import Ended, Keeper, Pace
 from hansard.services.responses import Ending, ResponseHead, final_event, opening_events
 from hansard.services.transcript import Transcript
@@ -56,7 +56,7 @@ class Job:
     head: ResponseHead
     crew: Crew
     items: Sequence[JsonObject]
-    history_items: int
+    history: Budget
     turn: TurnRead | None = None
     token: UUID | None = None
 
@@ -165,13 +165,13 @@ class RunningTurn:
         return job.crew.agent.answer(AgentRequest(job.head.model, history, job.head.sent_parameters, job.crew.tools))
 
     async def _history(self) -> list[JsonObject]:
-        turn, items, limit = self.job.turn, self.job.items, self.job.history_items
+        turn, items, budget = self.job.turn, self.job.items, self.job.history
         if turn is None or turn.input_first == 1:
             return list(items)
-        newest = await self.job.user.items.last(turn.conversation_id, limit + len(items))
+        newest = await self.job.user.items.last(turn.conversation_id, budget.items + len(items))
         # What others append meanwhile is not part of this turn.
         past = [read.item for read in newest if read.position < turn.input_first]
-        return window(past[-limit:], items)
+        return window(past[-budget.items :], items, tokens=budget.tokens)
 
     async def _show(self, event: Event) -> None:
         if self._stopped.done():

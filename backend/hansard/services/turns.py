@@ -21,6 +21,7 @@ from hansard.models.limits import JsonObject
 from hansard.services.beginning import Beginning, TurnRequest
 from hansard.services.channel import StreamEvent
 from hansard.services.following import Follower, stored_response
+from hansard.services.history import Budget
 from hansard.services.keeper import Pace
 from hansard.services.responses import ResponseHead, stored_request
 from hansard.services.running import CANCELLED, SHUT_DOWN, Crew, Job, RunningTurn
@@ -32,7 +33,6 @@ from hansard.utils.ids import new_uuid
 
 T = TypeVar("T")
 
-HISTORY_ITEMS: Final = 200
 # Between two looks of ours the turn in the way may end and another begin, but not forever.
 _ATTEMPTS: Final = 3
 
@@ -49,9 +49,9 @@ class Turn:
 class Turns:
     """Run turns for all users.
 
-    ``agents`` maps model names to who answers to them, ``tools_for`` makes the tools of one user. An agent is shown
-    the newest ``history_items`` items of the conversation. ``watch`` is told of every change that a turn makes; tell
-    it of others, and who waits for them here need not wait for the database.
+    ``agents`` maps model names to who answers to them, ``tools_for`` makes the tools of one user, ``history`` says how
+    much of the conversation an agent is shown. ``watch`` is told of every change that a turn makes; tell it of others,
+    and who waits for them here need not wait for the database.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Turns:
         *,
         default_model: str,
         tools_for: Callable[[UserStore], Sequence[Tool]] = lambda _: (),
-        history_items: int = HISTORY_ITEMS,
+        history: Budget | None = None,
         pace: Pace | None = None,
         clock: Clock = utc_now,
     ) -> None:
@@ -68,7 +68,7 @@ class Turns:
         self._agents = agents
         self._default_model = default_model
         self._tools_for = tools_for
-        self._history_items = history_items
+        self._history = history or Budget()
         self._pace = pace or Pace()
         self._clock = clock
         self._settlement = Settlement(self._pace.lease_seconds)
@@ -194,7 +194,7 @@ class Turns:
     async def _begin(self, user: UserStore, request: TurnRequest, model: str, crew: Crew) -> Turn:
         if not request.is_stored:
             head = _head(request, model, new_uuid(), self._clock())
-            return self._start(Job(user, head, crew, request.items, self._history_items))
+            return self._start(Job(user, head, crew, request.items, self._history))
         stored = stored_request(
             store=request.store,
             metadata=request.metadata,
@@ -206,7 +206,7 @@ class Turns:
         if isinstance(begun, UUID):
             return await self.find(user, begun)
         head = _head(request, model, begun.id, begun.created_at, begun.conversation_id)
-        return self._start(Job(user, head, crew, request.items, self._history_items, turn=begun, token=new.lease_token))
+        return self._start(Job(user, head, crew, request.items, self._history, turn=begun, token=new.lease_token))
 
     async def _when_free(self, user: UserStore, request: TurnRequest, beginning: Beginning) -> TurnRead | UUID:
         """Begin as soon as no other turn is in the way; one whose process is gone is settled."""
