@@ -1,0 +1,127 @@
+"""Put the rounds of an answer in one row: number the items, and remember them for the next round."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from hansard.agents.protocol import Event
+from hansard.agents.upstream.failure import AnswerFailed
+from hansard.models.limits import JsonObject
+
+_ADDED: Final = "response.output_item.added"
+_DONE: Final = "response.output_item.done"
+# The part each of these events must hold, and what it must be, for the event to mean anything.
+_HOLDS: Final[dict[str, tuple[str, type]]] = {
+    _ADDED: ("item", dict),
+    _DONE: ("item", dict),
+    "response.content_part.added": ("part", dict),
+    "response.reasoning_summary_part.added": ("part", dict),
+    "response.output_text.delta": ("delta", str),
+    "response.refusal.delta": ("delta", str),
+    "response.reasoning_text.delta": ("delta", str),
+    "response.reasoning_summary_text.delta": ("delta", str),
+    "response.function_call_arguments.delta": ("delta", str),
+    "response.mcp_call_arguments.delta": ("delta", str),
+    "response.custom_tool_call_input.delta": ("delta", str),
+    "response.code_interpreter_call_code.delta": ("delta", str),
+}
+_NEEDS: Final[dict[str, tuple[str, ...]]] = {
+    "function_call": ("call_id", "name", "arguments"),
+    "function_call_output": ("call_id",),
+}
+# Null where an item begins with nothing in it; what is added later has to go somewhere.
+_EMPTY: Final[JsonObject] = {"content": [], "summary": [], "arguments": "", "input": "", "code": ""}
+_WHERE: Final = ("output_index", "content_index", "summary_index")
+
+
+class Record:
+    """Be what was said so far in an answer.
+
+    An upstream counts its items from 0 in every round, and some do not count at all: a number that comes again after
+    its item has ended means a new item.
+    """
+
+    def __init__(self) -> None:
+        self.items: list[JsonObject] = []
+        self._count = 0
+        self._open: dict[int, int] = {}
+        self._ended: set[int] = set()
+
+    def begin_round(self) -> None:
+        """Let the upstream count from 0 again; items that it left open stay so."""
+        self._open, self._ended = {}, set()
+
+    def take(self, event: Event) -> Iterator[Event]:
+        """Yield what the event means in the answer; raises `AnswerFailed` for one that makes no sense."""
+        _check(event)
+        kind, index = event["type"], event.get("output_index")
+        if index is None:
+            yield event
+        elif kind == _ADDED:
+            yield self._begin(index, event)
+        elif kind == _DONE:
+            if index not in self._open:
+                yield self._begin(index, {**event, "type": _ADDED})
+            yield self._end(index, event)
+        elif index in self._open:
+            yield {**event, "output_index": self._open[index]}
+        elif index not in self._ended:
+            raise _nonsense("speaks of an item that has not begun")
+
+    def say(self, item: JsonObject) -> Iterator[Event]:
+        """Yield the events of an item of our own."""
+        index = self._next()
+        self.items.append(item)
+        yield {"type": _ADDED, "output_index": index, "item": item}
+        yield {"type": _DONE, "output_index": index, "item": item}
+
+    def _begin(self, index: int, event: Event) -> Event:
+        if index in self._open:
+            raise _nonsense("begins an item twice")
+        item = {name: _EMPTY.get(name) if value is None else value for name, value in event["item"].items()}
+        if item["type"] == "function_call":
+            item.setdefault("arguments", "")
+        self._open[index] = self._next()
+        return {**event, "output_index": self._open[index], "item": _whole(item, status="in_progress")}
+
+    def _end(self, index: int, event: Event) -> Event:
+        item = _whole(event["item"], status="completed")
+        self.items.append(item)
+        self._ended.add(index)
+        return {**event, "output_index": self._open.pop(index), "item": item}
+
+    def _next(self) -> int:
+        self._count += 1
+        return self._count - 1
+
+
+def _check(event: Event) -> None:
+    for name in _WHERE:
+        if not isinstance(event.get(name, 0), int):
+            raise _nonsense(f"has a {name} that is no number")
+    if event["type"] not in _HOLDS:
+        return
+    name, kind = _HOLDS[event["type"]]
+    if not isinstance(event.get(name), kind) or "output_index" not in event:
+        raise _nonsense("is not whole")
+    if name == "item" and not isinstance(event["item"].get("type"), str):
+        raise _nonsense("has an item without a type")
+    if name == "part" and _index_of(event) not in event:
+        raise _nonsense("has a part without a place")
+
+
+def _index_of(event: Event) -> str:
+    return "summary_index" if event["type"].startswith("response.reasoning_summary") else "content_index"
+
+
+def _whole(item: JsonObject, *, status: str) -> JsonObject:
+    """Return the item when it has what everybody relies on."""
+    needs = _NEEDS.get(item["type"], ())
+    if not all(isinstance(item.get(name), str) for name in needs):
+        raise _nonsense(f"has a {item['type']} that is not whole")
+    return {**item, "status": status} if needs and not isinstance(item.get("status"), str) else item
+
+
+def _nonsense(what: str) -> AnswerFailed:
+    return AnswerFailed(f"The model's server sent an event that {what}.")
