@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
@@ -14,6 +14,8 @@ from fastapi import Depends, FastAPI
 
 from hansard import web
 from hansard.agents import offline
+from hansard.agents.protocol import Agent
+from hansard.agents.upstream import Limits, Upstream, UpstreamAgent, via
 from hansard.api import (
     conversations,
     errors,
@@ -29,6 +31,7 @@ from hansard.api import (
     tasks,
 )
 from hansard.api.auth import Authenticator, Hs256Verifier, Verifier, check_secret, issue_token
+from hansard.api.circles import NoCircles
 from hansard.api.deps import Edge
 from hansard.api.intake import MOST_ITEMS
 from hansard.api.jwks import JwksVerifier, Provider
@@ -40,6 +43,7 @@ from hansard.config import Settings, load_settings
 from hansard.database import Database, migrations, open_database
 from hansard.database.urls import parse_url
 from hansard.errors import ConfigurationError, InvalidInput, SchemaOutdated
+from hansard.services.history import Budget
 from hansard.services.keeper import Pace
 from hansard.services.task_tools import task_tools
 from hansard.services.turns import Turns
@@ -120,11 +124,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """Return the ASGI application; it opens the database when it starts and closes it when it stops."""
     settings = settings or load_settings()
     access = open_access(settings)
+    name = via.new_name()
     app = FastAPI(
         title="Hansard",
         summary="The OpenAI Conversations API, durable, verbatim, ordered and isolated.",
         version=version("hansard"),
-        lifespan=_lifespan(settings, access),
+        lifespan=_lifespan(settings, access, name),
         # Both load scripts from another host.
         docs_url=None,
         redoc_url=None,
@@ -142,26 +147,28 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_middleware(middleware.LoopbackOnly)
     if settings.page and (access.embedded or access.cookie):
         app.include_router(web.page_router(sign_in_url=str(settings.sign_in_url or "")))
+    app.add_middleware(NoCircles, name=name)
     # Added last, so it stands outermost and sees every answer.
     app.add_middleware(middleware.RequestEnvelope)
     return app
 
 
-def _lifespan(settings: Settings, access: Access) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(settings: Settings, access: Access, name: str) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = await open_database(settings.database_url.get_secret_value())
         try:
-            edge = _edge(settings, access, database)
-            turns = _turns(settings)
-            app.state.edge, app.state.turns = edge, turns
+            async with _upstream(settings, name) as models:
+                edge = _edge(settings, access, database)
+                turns = _turns(settings, models)
+                app.state.edge, app.state.turns = edge, turns
 
-            def close() -> asyncio.Task[None]:
-                return asyncio.create_task(turns.aclose(grace_seconds=settings.shutdown_grace_seconds))
+                def close() -> asyncio.Task[None]:
+                    return asyncio.create_task(turns.aclose(grace_seconds=settings.shutdown_grace_seconds))
 
-            with on_termination(close):
-                yield
-            await close()
+                with on_termination(close):
+                    yield
+                await close()
         finally:
             await database.close()
 
@@ -183,10 +190,35 @@ def _edge(settings: Settings, access: Access, database: Database) -> Edge:
     )
 
 
-def _turns(settings: Settings) -> Turns:
+@asynccontextmanager
+async def _upstream(settings: Settings, name: str) -> AsyncIterator[Mapping[str, Agent]]:
+    """Open the way to the models that are configured, by their names; ``name`` is that of this process."""
+    models = settings.upstream_models or ()
+    if settings.upstream_base_url is None:
+        yield {}
+        return
+    key = settings.upstream_api_key
+    upstream = Upstream(
+        str(settings.upstream_base_url),
+        api_key=None if key is None else key.get_secret_value(),
+        name=name,
+        limits=Limits(
+            connect=settings.upstream_connect_seconds,
+            first_byte=settings.upstream_first_byte_seconds,
+            silence=settings.upstream_silence_seconds,
+            total=settings.upstream_total_seconds,
+        ),
+    )
+    async with aclosing(upstream):
+        hosted = settings.upstream_hosted_tools or ()
+        yield dict.fromkeys(models, UpstreamAgent(upstream, api=settings.upstream_api, hosted_tools=hosted))
+
+
+def _turns(settings: Settings, models: Mapping[str, Agent]) -> Turns:
     return Turns(
-        {offline.MODEL: offline.OfflineAssistant(pace=settings.offline_pace_seconds)},
-        default_model=offline.MODEL,
+        {offline.MODEL: offline.OfflineAssistant(pace=settings.offline_pace_seconds), **models},
+        default_model=next(iter(models), offline.MODEL),
+        history=Budget(items=settings.history_items, tokens=settings.history_tokens),
         tools_for=lambda user: task_tools(user.tasks),
         pace=Pace(
             lease_seconds=settings.lease_seconds,

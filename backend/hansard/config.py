@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, HttpUrl, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from hansard.errors import ConfigurationError
 from hansard.models.limits import ITEM_BYTES
+
+
+def _split(names: object) -> object:
+    return tuple(name.strip() for name in names.split(",") if name.strip()) if isinstance(names, str) else names
+
+
+# Comma-separated in the environment; left alone, pydantic would want JSON there.
+Names: TypeAlias = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
 class Settings(BaseSettings):
@@ -113,6 +121,51 @@ class Settings(BaseSettings):
     offline_pace_seconds: float = Field(
         0.02, ge=0, le=5, description="The pause between two words of the offline assistant."
     )
+    upstream_base_url: HttpUrl | None = Field(
+        None,
+        description="Where models are served: what stands before `/responses` or `/chat/completions`, such as "
+        "`https://models.example.com/v1`. Unset: there is only the offline assistant. `OPENAI_BASE_URL` and "
+        "`OPENAI_API_KEY` are not read: people set those to reach this service.",
+    )
+    upstream_api_key: SecretStr | None = Field(None, description="The key that server wants. Unset: none is sent.")
+    upstream_models: Names | None = Field(
+        None,
+        validate_default=True,
+        description="The models that users may ask for, comma-separated, by the names that server knows them by. The "
+        "first answers where a request names none.",
+    )
+    upstream_api: Literal["auto", "responses", "chat"] = Field(
+        "auto",
+        description="What that server speaks: the Responses API (`responses`), Chat Completions (`chat`), or `auto`: "
+        "the first, and the second where the first is missing.",
+    )
+    upstream_hosted_tools: Names | None = Field(
+        None,
+        description="The types of tools that users may let that server run, comma-separated, such as "
+        "`web_search,mcp`. Unset: none, since such tools cost, and can carry a conversation elsewhere.",
+    )
+    upstream_connect_seconds: float = Field(
+        10, gt=0, le=300, description="How long it may take to reach that server, in seconds."
+    )
+    upstream_first_byte_seconds: float = Field(
+        300, gt=0, le=3600, description="How long it may take to begin its answer."
+    )
+    upstream_silence_seconds: float = Field(
+        120, gt=0, le=3600, description="How long it may be silent in the middle of an answer; pings count."
+    )
+    upstream_total_seconds: float = Field(
+        1800, gt=0, le=24 * 3600, description="How long an answer may take as a whole, with every use of tools."
+    )
+    history_items: int = Field(
+        200, ge=1, le=10_000, description="How many items of a conversation a model is shown, the newest."
+    )
+    history_tokens: int = Field(
+        100_000,
+        ge=256,
+        le=10_000_000,
+        description="And how many tokens at most, estimated as three bytes each. What is cut off is never half of a "
+        "tool's use. Leave room for the answer in the model's context window.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="The least that is logged; `INFO` writes one line for each request."
     )
@@ -121,6 +174,20 @@ class Settings(BaseSettings):
     @classmethod
     def _in_capitals(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
+
+    @field_validator("upstream_base_url")
+    @classmethod
+    def _only_a_place(cls, url: HttpUrl | None) -> HttpUrl | None:
+        if url is not None and (url.username or url.password or url.query or url.fragment):
+            raise ValueError("only scheme, host, port and path; the key has a setting of its own")
+        return url
+
+    @field_validator("upstream_models")
+    @classmethod
+    def _with_a_place(cls, models: Names | None, info: ValidationInfo) -> Names | None:
+        if (info.data.get("upstream_base_url") is None) != (not models):
+            raise ValueError("it goes together with HANSARD_UPSTREAM_BASE_URL: set both or none")
+        return models
 
     @property
     def migration_url(self) -> str:

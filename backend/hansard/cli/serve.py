@@ -19,6 +19,8 @@ from hansard.database import migrations
 from hansard.database.urls import parse_url
 from hansard.errors import ConfigurationError, SchemaOutdated
 
+# Compared with, never bound to unasked.
+_EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104
 _GRACE_SECONDS: Final = 30
 
 
@@ -39,6 +41,7 @@ def serve(
     _check_workers(workers, settings)
     _prepare_schema(settings, migrate=migrate)
     with _listen(host, port) as listener:
+        _check_upstream(settings, host, listener.getsockname()[1])
         _greet(access, host, listener.getsockname()[1])
         uvicorn.run(
             "hansard.app:create_app",
@@ -68,6 +71,16 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _check_upstream(settings: Settings, host: str, port: int) -> None:
+    """Refuse an upstream that is plainly this server; one behind other names is refused when it is asked."""
+    url = settings.upstream_base_url
+    if url is None or url.host is None or url.port != port:
+        return
+    theirs = url.host.strip("[]")
+    if theirs == host or (is_loopback(theirs) and (is_loopback(host) or host in _EVERYWHERE)):
+        raise ConfigurationError("HANSARD_UPSTREAM_BASE_URL is the address of this server itself")
 
 
 def _check_workers(workers: int, settings: Settings) -> None:
