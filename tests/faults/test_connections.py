@@ -10,7 +10,8 @@ import pytest
 import pytest_asyncio
 
 from hansard.database import Database, migrations, open_database
-from hansard.errors import DatabaseUnavailable, OutcomeUnknown
+from hansard.errors import AlreadyExists, DatabaseUnavailable, OutcomeUnknown
+from hansard.models.conversation import ConversationCreate
 from hansard.models.message import MessageCreate
 from hansard.store.sql import SqlStore
 from tests.support.observers import PostgresObserver
@@ -158,14 +159,15 @@ async def test_a_commit_whose_answer_came_is_no_doubt(user, proxy, pg_observer):
 
 async def test_a_refusal_that_came_is_no_doubt(user, proxy):
     """The connection dies after the server has refused the write, which is then known to be undone."""
-    made = await user.conversations.create()
-    batch = [MessageCreate(says("one")[0], client_id="id")]
-    await user.items.append(made.id, batch)
+    same = ConversationCreate(source="agents", external_id="thread-1")
+    await user.conversations.create(same)
     proxy.forget()
-    first = await user.items.append(made.id, batch)
+    with pytest.raises(AlreadyExists):
+        await user.conversations.create(same)
     refused = [end for kind, _, end in split_messages(bytes(proxy.carried[Direction.ANSWER])) if kind == "E"]
     proxy.cut = Cut(Direction.ANSWER, refused[0])
-    assert await user.items.append(made.id, batch) == first
+    with pytest.raises(AlreadyExists):
+        await user.conversations.create(same)
     assert proxy.cut is None
 
 
