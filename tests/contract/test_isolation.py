@@ -62,9 +62,11 @@ async def test_somebody_whom_the_database_does_not_know_finds_nothing_either(use
 async def test_what_names_nothing_touches_only_ones_own(user, new_user, call):
     things, stranger = await prepare(user), new_user()
     before = await everything_of(user)
-    await call.call(stranger, things)
+    answer = exact(await call.call(stranger, things))
     assert await everything_of(user) == before
-    assert things.conversation_id not in {found.id for found in await walk_conversations(stranger)}
+    for theirs in (things.conversation_id, things.ended.conversation_id):
+        assert str(theirs) not in answer
+        assert theirs not in {found.id for found in await walk_conversations(stranger)}
 
 
 @each(CALLS)

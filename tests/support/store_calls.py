@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 from hansard.models.conversation import ConversationCreate
 from hansard.models.idempotency import Answer, RequestKey
 from hansard.models.message import MessageCreate
+from hansard.models.search import SearchFilter
 from hansard.models.task_models import TaskCreate, TaskId
 from hansard.models.turn import EventBatch, TurnCreate, TurnEnd, TurnRead
 from hansard.store import contract
@@ -156,6 +157,11 @@ NAMING_CALLS = [
     _read("turns.input_items", lambda user, it: user.turns.input_items(it.ended.id)),
     _read("turns.output_items", lambda user, it: user.turns.output_items(it.ended)),
     _write("turns.delete", lambda user, it: user.turns.delete(it.running.id)),
+    _read(
+        "search.messages",
+        lambda user, it: user.search.messages("Hello", only=SearchFilter(conversation_id=it.ended.conversation_id)),
+        "in a conversation",
+    ),
     _read("tasks.get", lambda user, it: user.tasks.get(it.task_id)),
     _write("tasks.update", lambda user, it: user.tasks.update(it.task_id, title=TITLE, completed=True)),
     # The two that take everything away come last.
@@ -181,6 +187,7 @@ FREE_CALLS = [
         "anew",
     ),
     _write("keys.once", lambda user, _: user.keys.once(RequestKey("key", bytes(32)), lambda: _buy_bread(user))),
+    _read("search.messages", lambda user, _: user.search.messages("Hello")),
     _read("conversations.list", lambda user, _: user.conversations.list()),
     _write("tasks.create", lambda user, _: user.tasks.create(TaskCreate("Buy bread"))),
     _read("tasks.list", lambda user, _: user.tasks.list()),
