@@ -27,6 +27,7 @@ from hansard.api import (
     openapi,
     page_session,
     responses,
+    search,
     sessions,
     tasks,
 )
@@ -141,6 +142,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(module.router, dependencies=[Depends(live.rings)])
     for module in (live, responses, tasks, markdown, page_session, health):
         app.include_router(module.router)
+    if settings.search != "off":
+        app.include_router(search.router)
     if access.embedded:
         app.state.sessions = access.sessions
         app.include_router(sessions.router)
@@ -182,6 +185,7 @@ def _edge(settings: Settings, access: Access, database: Database) -> Edge:
             provision_users=settings.provision_users,
             max_item_bytes=settings.max_item_bytes,
             events_kept_seconds=settings.events_kept_hours * 3600,
+            search=settings.search_settings,
         ),
         authenticator=access.authenticator(),
         cursors=CursorSealer(access.cursor_key),

@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from hansard.errors import ConfigurationError
 from hansard.models.limits import ITEM_BYTES
+from hansard.models.search import LANGUAGE, SearchMode, SearchSettings
 
 
 def _split(names: object) -> object:
@@ -68,6 +69,18 @@ class Settings(BaseSettings):
         ge=64 * 1024,
         le=64 * 1024 * 1024,
         description="The limit of one item, in bytes of its compact UTF-8 JSON. A request body may hold twenty such.",
+    )
+    search: SearchMode = Field(
+        "words",
+        description="What is indexed for search: `words`, `words+substring` (also parts of words, Chinese and "
+        "Japanese, code; the index is larger than the text) or `off`. See `hansard db search`.",
+    )
+    search_language: str = Field(
+        "simple",
+        pattern=LANGUAGE.pattern,
+        max_length=31,
+        description="In which language words have forms, on PostgreSQL: a text search configuration, such as "
+        "`english`. `simple` takes words as they are.",
     )
     page: bool = Field(
         default=True,
@@ -193,6 +206,11 @@ class Settings(BaseSettings):
     def migration_url(self) -> str:
         """Return the URL that migrations use."""
         return (self.database_url_direct or self.database_url).get_secret_value()
+
+    @property
+    def search_settings(self) -> SearchSettings:
+        """Return what is indexed and searched."""
+        return SearchSettings(self.search, self.search_language)
 
 
 def load_settings() -> Settings:

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Response
 from hansard.api.answers import JsonAnswer
 from hansard.api.bodies import check_flag, check_known, missing
 from hansard.api.deps import CurrentUser, Cursors, JsonBody, OwnStore
+from hansard.api.idempotency import Once
 from hansard.api.intake import check_items, settle_items
 from hansard.api.openapi import body_of, describes
 from hansard.api.paging import Limit
@@ -37,13 +38,16 @@ _UPDATE_FIELDS: Final = frozenset({"metadata", "title", "archived"})
     responses=describes("Conversation"),
     openapi_extra=body_of("CreateConversation", required=False),
 )
-async def create_conversation(store: OwnStore, body: JsonBody) -> Response:
+async def create_conversation(store: OwnStore, body: JsonBody, once: Once) -> Response:
     """Store a new conversation, with up to 20 first items."""
     check_known(body, known=_CREATE_FIELDS)
     new = ConversationCreate(title=check_title(body.get("title")), metadata=check_metadata(body.get("metadata")))
-    sent = body.get("items")
-    items = [] if sent is None else await settle_items(store, check_items(sent))
-    return _answer(await store.conversations.create(new, items=items))
+    sent = check_items([] if body.get("items") is None else body["items"])
+
+    async def create() -> Response:
+        return _answer(await store.conversations.create(new, items=await settle_items(store, sent)))
+
+    return await once(create)
 
 
 @router.get(
@@ -88,18 +92,22 @@ async def get_conversation(store: OwnStore, conversation_id: str) -> Response:
     responses=describes("Conversation"),
     openapi_extra=body_of("UpdateConversation"),
 )
-async def update_conversation(store: OwnStore, conversation_id: str, body: JsonBody) -> Response:
+async def update_conversation(store: OwnStore, conversation_id: str, body: JsonBody, once: Once) -> Response:
     """Change the metadata (the whole map), the title or the archive flag; at least one of them."""
     check_known(body, known=_UPDATE_FIELDS)
     if not body:
         raise missing("metadata")
-    updated = await store.conversations.update(
-        read_conversation_id(conversation_id),
-        title=check_title(body["title"]) if "title" in body else KEEP,
-        metadata=check_metadata(body["metadata"]) if "metadata" in body else KEEP,
-        archived=check_flag(body["archived"], param="archived") if "archived" in body else KEEP,
-    )
-    return _answer(updated)
+
+    async def update() -> Response:
+        updated = await store.conversations.update(
+            read_conversation_id(conversation_id),
+            title=check_title(body["title"]) if "title" in body else KEEP,
+            metadata=check_metadata(body["metadata"]) if "metadata" in body else KEEP,
+            archived=check_flag(body["archived"], param="archived") if "archived" in body else KEEP,
+        )
+        return _answer(updated)
+
+    return await once(update)
 
 
 @router.delete(

@@ -41,7 +41,7 @@ _UNAVAILABLE = 503
 
 _CONFLICTS: Final[Mapping[type[Conflict], str]] = {
     AlreadyExists: "already_exists",
-    IdempotencyConflict: "idempotency_conflict",
+    IdempotencyConflict: "idempotency_key_reused",
     RevisionConflict: "revision_conflict",
 }
 # In the API's own words and code: SDKs and agents wait and try again on exactly this one.

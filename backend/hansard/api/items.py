@@ -10,6 +10,7 @@ from hansard.api.answers import JsonAnswer
 from hansard.api.bodies import check_known, missing
 from hansard.api.conversations import conversation_view
 from hansard.api.deps import JsonBody, OurTurns, OwnStore
+from hansard.api.idempotency import Once
 from hansard.api.intake import check_items, settle_items
 from hansard.api.openapi import body_of, describes
 from hansard.api.paging import Limit, OrderOf, checked_include
@@ -31,17 +32,22 @@ _INCLUDE: Final = [Depends(checked_include)]
     responses=describes("ConversationItemList"),
     openapi_extra=body_of("CreateItems"),
 )
-async def create_items(store: OwnStore, conversation_id: str, body: JsonBody) -> Response:
+async def create_items(store: OwnStore, conversation_id: str, body: JsonBody, once: Once) -> Response:
     """Append up to 20 items, all or none, and return them in the order sent."""
     check_known(body, known=_FIELDS)
     if "items" not in body:
         raise missing("items")
     home = read_conversation_id(conversation_id)
-    items = await settle_items(store, check_items(body["items"]), conversation_id=home)
-    if not items:
-        await store.conversations.get(home)
-    stored = await store.items.append(home, items) if items else []
-    return JsonAnswer(item_list_json(stored, has_more=False))
+    sent = check_items(body["items"])
+
+    async def append() -> Response:
+        items = await settle_items(store, sent, conversation_id=home)
+        if not items:
+            await store.conversations.get(home)
+        stored = await store.items.append(home, items) if items else []
+        return JsonAnswer(item_list_json(stored, has_more=False))
+
+    return await once(append)
 
 
 @router.get(

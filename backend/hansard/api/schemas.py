@@ -123,6 +123,35 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         }
     ),
     "ConversationList": _list("Conversation"),
+    "SearchResult": _object(
+        {
+            "object": {"type": "string", "const": "search.result"},
+            "item_id": {"type": "string"},
+            "item_type": {"type": "string", "examples": list(KINDS)},
+            "role": _nullable({"type": "string", "examples": list(ROLES)}),
+            "conversation_id": {"type": "string", "pattern": "^conv_[0-9a-f]{48}$"},
+            "conversation_title": _nullable(_TITLE),
+            "created_at": _SECONDS,
+            "score": {"type": "integer", "description": "What the results are sorted by; of no meaning elsewhere."},
+            "snippet": {
+                "type": "array",
+                "items": _object({"text": {"type": "string"}, "match": {"type": "boolean"}}),
+                "description": "The text around the first match, in pieces that match and pieces that do not.",
+            },
+        },
+        example={
+            "object": "search.result",
+            "item_id": _ITEM_ID,
+            "item_type": "message",
+            "role": "user",
+            "conversation_id": _CONVERSATION_ID,
+            "conversation_title": "Buy milk",
+            "created_at": _NOW,
+            "score": 497,
+            "snippet": [{"text": "Buy ", "match": False}, {"text": "milk", "match": True}],
+        },
+    ),
+    "SearchResultList": _list("SearchResult"),
     "CreateConversation": _object(
         {"items": _nullable(_ITEMS), "metadata": _nullable(_METADATA), "title": _nullable(_TITLE)},
         optional=("items", "metadata", "title"),

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Response
 from hansard.api.answers import JsonAnswer
 from hansard.api.bodies import check_flag, check_known, missing
 from hansard.api.deps import JsonBody, OwnStore
+from hansard.api.idempotency import Once
 from hansard.api.openapi import body_of, describes
 from hansard.api.paging import Limit
 from hansard.errors import NotFound
@@ -53,13 +54,17 @@ async def list_tasks(
     responses=describes("Task", status=201),
     openapi_extra=body_of("CreateTask"),
 )
-async def create_task(store: OwnStore, body: JsonBody) -> Response:
+async def create_task(store: OwnStore, body: JsonBody, once: Once) -> Response:
     """Store a task that is not completed yet."""
     check_known(body, known=_CREATE_FIELDS)
     if "title" not in body:
         raise missing("title")
     new = TaskCreate(title=body["title"], description=body.get("description"))
-    return JsonAnswer(write_json(task_view(await store.tasks.create(new))), status_code=201)
+
+    async def create() -> Response:
+        return JsonAnswer(write_json(task_view(await store.tasks.create(new))), status_code=201)
+
+    return await once(create)
 
 
 @router.get(
@@ -100,9 +105,13 @@ async def update_task(store: OwnStore, task_id: str, body: JsonBody) -> Response
     summary="Complete a task",
     responses=describes("Task"),
 )
-async def complete_task(store: OwnStore, task_id: str) -> Response:
+async def complete_task(store: OwnStore, task_id: str, once: Once) -> Response:
     """Mark a task as completed; one that is already stays so."""
-    return _answer(await store.tasks.update(_task_id(task_id), completed=True))
+
+    async def complete() -> Response:
+        return _answer(await store.tasks.update(_task_id(task_id), completed=True))
+
+    return await once(complete)
 
 
 @router.delete(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 from uuid import UUID
 
 from hansard.errors import NotFound
@@ -60,7 +60,27 @@ async def get_item(items: Items, conversation_id: UUID, text: str) -> MessageRea
     return read
 
 
-def item_id(read: MessageRead) -> str:
+class StoredItem(Protocol):
+    """Be whatever tells where an item is stored, and of which kind it is."""
+
+    @property
+    def conversation_id(self) -> UUID:
+        """Return the conversation that it is in."""
+
+    @property
+    def position(self) -> int:
+        """Return its place there."""
+
+    @property
+    def kind(self) -> str:
+        """Return its type."""
+
+    @property
+    def public_id(self) -> bytes | None:
+        """Return the id that it was announced with, if it was."""
+
+
+def item_id(read: StoredItem) -> str:
     """Return the id that the API shows for a stored item."""
     prefix = prefix_of(read.kind)
     if read.public_id is not None:

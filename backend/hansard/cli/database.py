@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from hansard.config import load_settings
-from hansard.database import migrations
+from hansard.config import Settings, load_settings
+from hansard.database import migrations, search_index
 from hansard.errors import SchemaOutdated
 
 app = typer.Typer(no_args_is_help=True, help="Move the database between revisions, or look where it stands.")
@@ -19,6 +19,25 @@ def upgrade(revision: Annotated[str, typer.Argument(help="How far to go.")] = "h
     url = load_settings().migration_url
     migrations.upgrade(url, revision)
     _print_place(url)
+    if migrations.current(url) == migrations.head():
+        apply_search(url, load_settings())
+
+
+@app.command()
+def search() -> None:
+    """Make the search indexes that HANSARD_SEARCH asks for, and drop the others; the service may run meanwhile.
+
+    On SQLite stop the service first: it cannot write as long as this takes.
+    """
+    settings = load_settings()
+    apply_search(settings.migration_url, settings)
+    typer.echo(f"Search: {settings.search}")
+
+
+def apply_search(url: str, settings: Settings) -> None:
+    """Bring the search indexes to the setting, and print what could not be done."""
+    for told in search_index.apply(url, settings.search_settings):
+        typer.echo(f"hansard: {told}", err=True)
 
 
 @app.command()

@@ -13,6 +13,7 @@ import uvicorn
 from hansard.api import logs
 from hansard.api.sign_in import LOCAL_USER
 from hansard.app import Access, open_access
+from hansard.cli.database import apply_search
 from hansard.cli.keys import DEFAULT_TTL, base_url, make_login_url, read_ttl
 from hansard.config import Settings, load_settings
 from hansard.database import migrations
@@ -95,6 +96,7 @@ def _prepare_schema(settings: Settings, *, migrate: bool) -> None:
     url = settings.migration_url
     if migrate or parse_url(url).is_sqlite:
         migrations.upgrade(url)
+        apply_search(url, settings)
         return
     revision, newest = migrations.current(url), migrations.head()
     if revision != newest:

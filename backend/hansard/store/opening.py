@@ -3,32 +3,47 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from hansard.database import migrations, open_database
+from hansard.database import migrations, open_database, search_index
 from hansard.database.urls import parse_url
 from hansard.models.limits import ITEM_BYTES
+from hansard.models.search import SearchSettings
 from hansard.store.sql import SqlStore
+
+_log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
 async def open_store(
-    url: str, *, migrate: bool | None = None, provision_users: bool = True, max_item_bytes: int = ITEM_BYTES
+    url: str,
+    *,
+    migrate: bool | None = None,
+    provision_users: bool = True,
+    max_item_bytes: int = ITEM_BYTES,
+    search: SearchSettings = SearchSettings(),  # noqa: B008 - immutable
 ) -> AsyncIterator[SqlStore]:
     """Open the store at ``url``, ``sqlite:///path.db`` or any PostgreSQL URL, and close it at the end.
 
-    ``migrate`` brings the schema to this release first; unless said otherwise that is done for a SQLite file and
-    not for a server, where ``hansard db upgrade`` does it. ``provision_users`` makes unknown users on their first
-    write. Raises `ConfigurationError`, `DatabaseUnavailable`.
+    ``migrate`` brings the schema, and the indexes of ``search``, to this release first; unless said otherwise that
+    is done for a SQLite file and not for a server, where ``hansard db upgrade`` does it. ``provision_users`` makes
+    unknown users on their first write. Raises `ConfigurationError`, `DatabaseUnavailable`.
     """
     if parse_url(url).is_sqlite if migrate is None else migrate:
-        await asyncio.to_thread(migrations.upgrade, url)
+        await asyncio.to_thread(_prepare, url, search)
     database = await open_database(url)
-    store = SqlStore(database, provision_users=provision_users, max_item_bytes=max_item_bytes)
+    store = SqlStore(database, provision_users=provision_users, max_item_bytes=max_item_bytes, search=search)
     try:
         yield store
     finally:
         for close in store.before_close:
             await close()
         await database.close()
+
+
+def _prepare(url: str, search: SearchSettings) -> None:
+    migrations.upgrade(url)
+    for told in search_index.apply(url, search):
+        _log.warning(told)

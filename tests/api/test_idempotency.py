@@ -1,0 +1,161 @@
+"""Idempotency-Key: a writing request that is sent again is answered as the first time, and changes nothing."""
+
+import concurrent.futures
+import threading
+
+import pytest
+
+HEADER = "Idempotency-Key"
+MESSAGE = {"role": "user", "content": "Hi \x00 \U0001f984 é"}
+
+
+@pytest.fixture
+def conversation_id(ann) -> str:
+    found: str = ann.http.post("/v1/conversations").json()["id"]
+    return found
+
+
+@pytest.fixture
+def task_id(ann) -> int:
+    found: int = ann.http.post("/api/tasks", json={"title": "Buy milk"}).json()["id"]
+    return found
+
+
+@pytest.fixture(
+    params=[
+        ("/v1/conversations", {"items": [MESSAGE], "metadata": {"a": "b"}}),
+        ("/v1/conversations", {}),
+        ("/v1/conversations/{conversation_id}", {"title": "é"}),
+        ("/v1/conversations/{conversation_id}/items", {"items": [MESSAGE, {"type": "new", "x": 1.5}]}),
+        ("/v1/conversations/{conversation_id}/items", {"items": []}),
+        ("/api/tasks", {"title": "Buy bread"}),
+        ("/api/tasks/{task_id}/complete", None),
+    ],
+    ids=["create", "create empty", "update", "append", "append nothing", "task", "complete"],
+)
+def writing(request, conversation_id, task_id):
+    """Every request that writes: its path and body."""
+    path, body = request.param
+    return path.format(conversation_id=conversation_id, task_id=task_id), body
+
+
+def everything(person):
+    conversations = person.http.get("/v1/conversations").json()["data"]
+    items = [person.http.get(f"/v1/conversations/{one['id']}/items").json() for one in conversations]
+    return conversations, items, person.http.get("/api/tasks").json()
+
+
+def post(person, path, body, key):
+    return person.http.post(path, json=body, headers={HEADER: key})
+
+
+def error_of(answer):
+    assert answer.headers["x-should-retry"] == "false"
+    assert answer.headers["x-request-id"]
+    error = answer.json()["error"]
+    return answer.status_code, error["code"], error["param"]
+
+
+def test_the_answer_is_the_same_to_the_byte(ann, writing):
+    path, body = writing
+    first = post(ann, path, body, "k")
+    assert first.is_success
+    assert "idempotent-replayed" not in first.headers
+    before = everything(ann)
+    for _ in range(2):
+        again = post(ann, path, body, "k")
+        assert (again.status_code, again.content) == (first.status_code, first.content)
+        assert again.headers["content-type"] == first.headers["content-type"]
+        assert again.headers["idempotent-replayed"] == "true"
+        assert again.headers["x-request-id"] != first.headers["x-request-id"]
+    assert everything(ann) == before
+
+
+def test_without_a_key_every_request_counts(ann, conversation_id):
+    for expected in (1, 2):
+        ann.append(conversation_id, "Hi")
+        assert ann.http.get(f"/v1/conversations/{conversation_id}").json()["message_count"] == expected
+
+
+def test_repetitions_leave_no_gap(ann, conversation_id):
+    path = f"/v1/conversations/{conversation_id}/items"
+    for number in (1, 2):
+        for _ in range(3):
+            [item] = post(ann, path, {"items": [MESSAGE]}, f"k{number}").json()["data"]
+            assert item["id"].endswith(f"{number:016x}")
+
+
+def test_white_space_makes_no_other_request(ann):
+    headers = {HEADER: "k", "content-type": "application/json"}
+    first = ann.http.post("/v1/conversations", content=b'{"title":"A"}', headers=headers)
+    again = ann.http.post("/v1/conversations", content=b'{ "title" : "\\u0041" }\n', headers=headers)
+    assert again.content == first.content
+
+
+@pytest.mark.parametrize(
+    "path, body",
+    [("/v1/conversations", {"title": "B"}), ("/v1/conversations", {}), ("/api/tasks", {"title": "A"})],
+    ids=["value", "missing", "path"],
+)
+def test_a_key_stands_for_one_request(ann, path, body):
+    assert post(ann, "/v1/conversations", {"title": "A"}, "k").is_success
+    before = everything(ann)
+    assert error_of(post(ann, path, body, "k")) == (400, "idempotency_key_reused", None)
+    assert everything(ann) == before
+
+
+def test_a_request_that_failed_may_be_put_right(ann, conversation_id):
+    missing = conversation_id[:-17] + "0" + conversation_id[-16:]
+    assert post(ann, f"/v1/conversations/{missing}/items", {"items": [MESSAGE]}, "k").status_code == 404
+    assert error_of(post(ann, "/v1/conversations", {"title": ""}, "k"))[0] == 400
+    assert post(ann, f"/v1/conversations/{conversation_id}/items", {"items": [MESSAGE]}, "k").is_success
+
+
+def test_everybody_has_keys_of_their_own(ann, bob):
+    first, second = (post(person, "/v1/conversations", {"title": "A"}, "k") for person in (ann, bob))
+    assert first.json()["id"] != second.json()["id"]
+    assert "idempotent-replayed" not in second.headers
+
+
+def test_a_foreign_conversation_stays_missing(ann, bob, conversation_id):
+    path = f"/v1/conversations/{conversation_id}/items"
+    assert post(ann, path, {"items": [MESSAGE]}, "k").is_success
+    answer = post(bob, path, {"items": [MESSAGE]}, "k")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize("key", [b"", b"x" * 256, b"a\tb", b"\xc3\xa9", b"a\x7f"])
+def test_a_key_is_printable_ascii_and_not_too_long(ann, key):
+    answer = ann.http.post("/v1/conversations", json={}, headers=[(HEADER.encode(), key)])
+    status, _, param = error_of(answer)
+    assert (status, param) == (400, HEADER)
+
+
+def test_the_longest_key_is_as_good_as_any(ann):
+    key = "~" * 255
+    first, again = (post(ann, "/v1/conversations", {}, key) for _ in range(2))
+    assert again.content == first.content
+
+
+def test_two_keys_are_refused(ann):
+    answer = ann.http.post("/v1/conversations", json={}, headers=[(HEADER, "a"), (HEADER, "b")])
+    assert error_of(answer)[::2] == (400, HEADER)
+
+
+def test_many_at_once_do_it_once(ann, conversation_id):
+    barrier = threading.Barrier(8)
+
+    def append(_number):
+        barrier.wait(30)
+        return post(ann, f"/v1/conversations/{conversation_id}/items", {"items": [MESSAGE]}, "k")
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(append, range(8)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.content for answer in answers}) == 1
+    assert ann.http.get(f"/v1/conversations/{conversation_id}").json()["message_count"] == 1
+
+
+def test_the_sdk_sends_it_as_an_extra_header(ann):
+    first, again = (ann.sdk.conversations.create(extra_headers={HEADER: "k"}) for _ in range(2))
+    assert first.id == again.id
