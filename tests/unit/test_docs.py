@@ -88,6 +88,11 @@ def test_commands_that_are_named_exist(name: str):
     assert set(re.findall(r"(?:`|^)make ([a-z]+)", text, re.MULTILINE)) - verbs == set()
 
 
+def test_every_example_is_listed():
+    listed = {link for link in links(ROOT / "examples" / "README.md") if "/" not in link}
+    assert listed == {script.name for script in (ROOT / "examples").glob("*.py")}
+
+
 def test_every_decision_has_its_own_number_and_is_listed():
     assert len({name[:4] for name in DECIDED}) == len(DECIDED)
     listed = {link for link in links(DECISIONS / "README.md") if re.match(r"\d{4}-", link)}
