@@ -1,4 +1,4 @@
-"""Fixtures that hand out real, migrated databases of every kind, and prove that tests give them back as they were.
+"""Fixtures that hand out real databases of every kind, ready for use, and prove that tests give them back in order.
 
 A module's tests share a database and an event loop (`pytest.mark.asyncio(loop_scope="module")`), because they never
 share a user: each one makes its own.
@@ -15,35 +15,42 @@ import pytest
 import pytest_asyncio
 
 import hansard
-from hansard.database import Database, migrations, open_database
+from hansard.database import Database, migrations, open_database, search_index
+from hansard.models.search import SearchSettings
 from hansard.store.contract import UserStore
 from hansard.store.sql import SqlStore
 from tests.support.observers import Observer, PostgresObserver, SqliteObserver
 
 KINDS = ["sqlite", "postgresql"]
-TEMPLATE = "migrated"
+TEMPLATE = "ready"
 PACKAGE = str(Path(hansard.__file__).parent)
+
+
+def make_ready(url: str) -> None:
+    """Bring an empty database to where the library and the service begin."""
+    migrations.upgrade(url)
+    assert search_index.apply(url, SearchSettings()) == []
 
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file, to be copied."""
-    path = tmp_path_factory.mktemp("template") / "migrated.db"
-    migrations.upgrade(f"sqlite:///{path}")
+    """A SQLite file that is ready for use, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "ready.db"
+    make_ready(f"sqlite:///{path}")
     assert [left.name for left in path.parent.iterdir()] == [path.name]
     return path
 
 
 @pytest.fixture(scope="module", params=KINDS)
 def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a migrated database of this module, once for each kind."""
+    """The URL of a database of this module that is ready for use, once for each kind."""
     if request.param == "sqlite":
         path = tmp_path_factory.mktemp("database") / "hansard.db"
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
     server = request.getfixturevalue("pg_server")
-    server.make_template(TEMPLATE, migrations.upgrade)
+    server.make_template(TEMPLATE, make_ready)
     url = server.clone(TEMPLATE)
     yield url
     assert server.connections(url) == 0
