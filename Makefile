@@ -15,7 +15,7 @@ NODE_DIR := .cache/npm
 NODE_READY := $(NODE_DIR)/.ready
 PGBOUNCER_DIR := .cache/pgbouncer
 PGBOUNCER_READY := $(PGBOUNCER_DIR)/.ready
-SOURCES := backend tests $(wildcard benchmarks)
+SOURCES := backend tests $(wildcard benchmarks examples)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -42,6 +42,10 @@ test: $(VENV_READY) $(NODE_READY) ## Run every test, with coverage and times (AR
 .PHONY: test-pooler
 test-pooler: $(VENV_READY) $(PGBOUNCER_READY) ## Run the tests through PgBouncer (Debian's package, fetched but not installed)
 	$(BIN)/python -m pytest -m pooler $(ARGS)
+
+.PHONY: torture
+torture: $(VENV_READY) ## Kill servers and databases, hundreds of times, and look for what was lost (ARGS='--rounds 50')
+	@$(BIN)/python -m tests.faults.torture $(ARGS)
 
 .PHONY: check
 check: $(VENV_READY) ## Lint, formatting, types and import rules

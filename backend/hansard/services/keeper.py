@@ -9,10 +9,11 @@ from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
 from hansard.agents.protocol import Outcome
-from hansard.errors import DatabaseUnavailable, InvalidInput, NotFound, OutcomeUnknown
+from hansard.errors import InvalidInput, NotFound, OutcomeUnknown
 from hansard.models import MessageCreate, TurnEnd, TurnRead
 from hansard.models.limits import JsonObject
 from hansard.services.channel import Channel, StreamEvent, batch_of
+from hansard.services.patience import insist
 from hansard.services.responses import Ending
 from hansard.services.transcript import Transcript
 from hansard.store.contract import LeaseState, Turns
@@ -20,8 +21,6 @@ from hansard.store.contract import LeaseState, Turns
 T = TypeVar("T")
 
 _RENEWALS_PER_LEASE: Final = 3
-_FIRST_PAUSE: Final = 0.1
-_LONGEST_PAUSE: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,17 +117,8 @@ class Keeper:
         return state
 
     async def _insist(self, write: Callable[[], Awaitable[T]]) -> T:
-        """Try again while the database is away: nobody else can save what was said."""
-        loop = asyncio.get_running_loop()
-        give_up, pause = loop.time() + self._pace.patience_seconds, _FIRST_PAUSE
-        while True:
-            try:
-                return await write()
-            except (DatabaseUnavailable, OutcomeUnknown):
-                if loop.time() + pause > give_up:
-                    raise
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+        # Nobody else can save what was said.
+        return await insist(write, seconds=self._pace.patience_seconds)
 
 
 async def store_end(

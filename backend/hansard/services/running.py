@@ -11,18 +11,19 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
 from hansard.agents.protocol import Agent, AgentRequest, Event, Outcome, Tool
-from hansard.errors import DatabaseError
+from hansard.errors import DatabaseError, DatabaseUnavailable
 from hansard.models import TurnRead
 from hansard.models.limits import JsonObject
 from hansard.models.turn import OPENING_EVENTS
 from hansard.services.channel import Channel, StreamEvent
 from hansard.services.history import Budget, window
 from hansard.services.keeper import Ended, Keeper, Pace
+from hansard.services.patience import insist
 from hansard.services.responses import Ending, ResponseHead, final_event, opening_events
 from hansard.services.transcript import Transcript
 from hansard.store.contract import UserStore
@@ -72,6 +73,7 @@ class RunningTurn:
         self.channel = Channel(stored=job.turn is not None)
         self.response: JsonObject | None = None
         self._transcript = Transcript(first=OPENING_EVENTS)
+        self._pace = pace
         self._clock = clock
         self._keeper: Keeper | None = None
         if job.turn is not None and job.token is not None:
@@ -162,13 +164,26 @@ class RunningTurn:
     async def _ask(self) -> AsyncGenerator[Event | Outcome, None]:
         job = self.job
         history = await self._history()
-        return job.crew.agent.answer(AgentRequest(job.head.model, history, job.head.sent_parameters, job.crew.tools))
+        tools = [self._patient(tool) for tool in job.crew.tools]
+        return job.crew.agent.answer(AgentRequest(job.head.model, history, job.head.sent_parameters, tools))
+
+    def _patient(self, tool: Tool) -> Tool:
+        """Return the tool, tried again while the database is away, unless nobody knows what it did."""
+
+        async def call(arguments: JsonObject) -> JsonObject:
+            seconds = self._pace.patience_seconds
+            return await insist(lambda: tool.call(arguments), seconds=seconds, on=(DatabaseUnavailable,))
+
+        return replace(tool, call=call)
 
     async def _history(self) -> list[JsonObject]:
         turn, items, budget = self.job.turn, self.job.items, self.job.history
         if turn is None or turn.input_first == 1:
             return list(items)
-        newest = await self.job.user.items.last(turn.conversation_id, budget.items + len(items))
+        newest = await insist(
+            lambda: self.job.user.items.last(turn.conversation_id, budget.items + len(items)),
+            seconds=self._pace.patience_seconds,
+        )
         # What others append meanwhile is not part of this turn.
         past = [read.item for read in newest if read.position < turn.input_first]
         return window(past[-budget.items :], items, tokens=budget.tokens)
