@@ -159,7 +159,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 def _lifespan(settings: Settings, access: Access, name: str) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        database = await open_database(settings.database_url.get_secret_value())
+        database = await open_database(
+            settings.database_url.get_secret_value(),
+            role=settings.database_role,
+            pool_size=settings.database_pool_size,
+            prepare=settings.database_prepare,
+        )
         try:
             async with _upstream(settings, name) as models:
                 edge = _edge(settings, access, database)

@@ -7,6 +7,8 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BeforeValidator, Field, HttpUrl, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from hansard.database.roles import DEFAULT_ROLE
+from hansard.database.session import POOL_SIZE
 from hansard.errors import ConfigurationError
 from hansard.models.limits import ITEM_BYTES
 from hansard.models.search import LANGUAGE, SearchMode, SearchSettings
@@ -38,6 +40,21 @@ class Settings(BaseSettings):
         None,
         validation_alias="DATABASE_URL_DIRECT",
         description="The same database without a pooler in between, for migrations. Unset: `DATABASE_URL`.",
+    )
+    database_role: str = Field(
+        DEFAULT_ROLE,
+        min_length=1,
+        max_length=63,
+        description="PostgreSQL: the role that every transaction takes, so that row-level security binds whatever "
+        "login `DATABASE_URL` names. `hansard db upgrade` makes it where it is missing.",
+    )
+    database_pool_size: int = Field(
+        POOL_SIZE, ge=1, le=1000, description="PostgreSQL: the most connections of one process."
+    )
+    database_prepare: bool = Field(
+        default=False,
+        description="PostgreSQL: whether statements stay prepared on connections. Faster, and right only where "
+        "`DATABASE_URL` reaches the server directly: a pooler would hand them to somebody else.",
     )
     jwt_secret_key: SecretStr | None = Field(
         None,

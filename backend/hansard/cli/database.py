@@ -16,11 +16,12 @@ app = typer.Typer(no_args_is_help=True, help="Move the database between revision
 @app.command()
 def upgrade(revision: Annotated[str, typer.Argument(help="How far to go.")] = "head") -> None:
     """Apply the revisions that are missing; a database without any gets them all."""
-    url = load_settings().migration_url
-    migrations.upgrade(url, revision)
+    settings = load_settings()
+    url = settings.migration_url
+    upgrade_database(url, settings, revision)
     _print_place(url)
     if migrations.current(url) == migrations.head():
-        apply_search(url, load_settings())
+        apply_search(url, settings)
 
 
 @app.command()
@@ -34,9 +35,15 @@ def search() -> None:
     typer.echo(f"Search: {settings.search}")
 
 
+def upgrade_database(url: str, settings: Settings, revision: str = "head") -> None:
+    """Apply every missing revision, and print what a person should know about tables that were there before."""
+    for told in migrations.upgrade(url, revision, role=settings.database_role):
+        typer.echo(f"hansard: {told}", err=True)
+
+
 def apply_search(url: str, settings: Settings) -> None:
     """Bring the search indexes to the setting, and print what could not be done."""
-    for told in search_index.apply(url, settings.search_settings):
+    for told in search_index.apply(url, settings.search_settings, role=settings.database_role):
         typer.echo(f"hansard: {told}", err=True)
 
 
@@ -57,8 +64,9 @@ def current() -> None:
 @app.command()
 def check() -> None:
     """Compare the database with what this release expects; fails when they differ."""
-    url = load_settings().migration_url
-    differences = migrations.check(url)
+    settings = load_settings()
+    url = settings.migration_url
+    differences = migrations.check(url, role=settings.database_role)
     for difference in differences:
         typer.echo(difference)
     if migrations.current(url) != migrations.head():

@@ -23,7 +23,8 @@ def doctor(
     settings = load_settings()
     url = settings.database_url.get_secret_value()
     embedded = settings.jwt_secret_key is None and parse_url(url).is_sqlite
-    findings = examine(url, production=not embedded, direct=settings.database_url_direct is not None)
+    direct = settings.database_url_direct is not None
+    findings = examine(url, role=settings.database_role, production=not embedded, direct=direct)
     if as_json:
         typer.echo(json.dumps({"grade": worst(findings).name.lower(), "findings": [_plain(one) for one in findings]}))
     else:

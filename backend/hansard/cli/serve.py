@@ -13,7 +13,7 @@ import uvicorn
 from hansard.api import logs
 from hansard.api.sign_in import LOCAL_USER
 from hansard.app import Access, open_access
-from hansard.cli.database import apply_search
+from hansard.cli.database import apply_search, upgrade_database
 from hansard.cli.keys import DEFAULT_TTL, base_url, make_login_url, read_ttl
 from hansard.config import Settings, load_settings
 from hansard.database import migrations
@@ -95,7 +95,7 @@ def _check_workers(workers: int, settings: Settings) -> None:
 def _prepare_schema(settings: Settings, *, migrate: bool) -> None:
     url = settings.migration_url
     if migrate or parse_url(url).is_sqlite:
-        migrations.upgrade(url)
+        upgrade_database(url, settings)
         apply_search(url, settings)
         return
     revision, newest = migrations.current(url), migrations.head()

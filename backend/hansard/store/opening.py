@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from hansard.database import migrations, open_database, search_index
+from hansard.database.roles import DEFAULT_ROLE
+from hansard.database.session import POOL_SIZE
 from hansard.database.urls import parse_url
 from hansard.models.limits import ITEM_BYTES
 from hansard.models.search import SearchSettings
@@ -24,16 +26,20 @@ async def open_store(
     provision_users: bool = True,
     max_item_bytes: int = ITEM_BYTES,
     search: SearchSettings = SearchSettings(),  # noqa: B008 - immutable
+    role: str = DEFAULT_ROLE,
+    pool_size: int = POOL_SIZE,
+    prepare: bool = False,
 ) -> AsyncIterator[SqlStore]:
     """Open the store at ``url``, ``sqlite:///path.db`` or any PostgreSQL URL, and close it at the end.
 
     ``migrate`` brings the schema, and the indexes of ``search``, to this release first; unless said otherwise that
     is done for a SQLite file and not for a server, where ``hansard db upgrade`` does it. ``provision_users`` makes
-    unknown users on their first write. Raises `ConfigurationError`, `DatabaseUnavailable`.
+    unknown users on their first write. ``role``, ``pool_size`` and ``prepare`` are for PostgreSQL, see
+    `hansard.database.session.open_database`. Raises `ConfigurationError`, `DatabaseUnavailable`.
     """
     if parse_url(url).is_sqlite if migrate is None else migrate:
-        await asyncio.to_thread(_prepare, url, search)
-    database = await open_database(url)
+        await asyncio.to_thread(_prepare, url, search, role)
+    database = await open_database(url, role=role, pool_size=pool_size, prepare=prepare)
     store = SqlStore(database, provision_users=provision_users, max_item_bytes=max_item_bytes, search=search)
     try:
         yield store
@@ -43,7 +49,6 @@ async def open_store(
         await database.close()
 
 
-def _prepare(url: str, search: SearchSettings) -> None:
-    migrations.upgrade(url)
-    for told in search_index.apply(url, search):
+def _prepare(url: str, search: SearchSettings, role: str) -> None:
+    for told in [*migrations.upgrade(url, role=role), *search_index.apply(url, search, role=role)]:
         _log.warning(told)
