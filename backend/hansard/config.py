@@ -7,8 +7,8 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BeforeValidator, Field, HttpUrl, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from hansard.database.dialects.base import POOL_SIZE
 from hansard.database.roles import DEFAULT_ROLE
-from hansard.database.session import POOL_SIZE
 from hansard.errors import ConfigurationError
 from hansard.models.limits import ITEM_BYTES
 from hansard.models.search import LANGUAGE, SearchMode, SearchSettings

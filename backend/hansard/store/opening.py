@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from hansard.database import migrations, open_database, search_index
+from hansard.database.dialects.base import POOL_SIZE
 from hansard.database.roles import DEFAULT_ROLE
-from hansard.database.session import POOL_SIZE
 from hansard.database.urls import parse_url
 from hansard.models.limits import ITEM_BYTES
 from hansard.models.search import SearchSettings
