@@ -3,9 +3,9 @@
 import asyncio
 import sys
 
-from benchmarks import one_trip, round_trips
+from benchmarks import one_trip, round_trips, search
 
-BENCHMARKS = {"round_trips": round_trips.main, "one_trip": one_trip.main}
+BENCHMARKS = {"round_trips": round_trips.main, "one_trip": one_trip.main, "search": search.main}
 
 
 def main(names: list[str]) -> None:

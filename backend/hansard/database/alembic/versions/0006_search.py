@@ -53,6 +53,18 @@ RETURN (
 )
 """
 
+# A regular expression for words side by side: what is no separator has no other meaning there. An index knows which
+# words are in a message, not where; to compute all its words again takes ten times as long as to look.
+PHRASE = """
+CREATE FUNCTION {schema}.hansard_phrase(term text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (
+    SELECT '(^|' || {separators} || ')' || replace(btrim(spaced), ' ', {separators})
+        || CASE WHEN left(term, 1) = '*' THEN '' ELSE '(' || {separators} || '|$)' END
+    FROM regexp_replace(lower(substr(term, 2)), {separators}, ' ', 'g') AS spaced
+)
+"""
+
 # How often the terms stand in the text, with less and less weight for each further time, and in how short a text:
 # whole numbers, so that every database and every page comes to the same.
 RANK = """
@@ -110,6 +122,7 @@ DECLARE
         SELECT string_agg('(' || part || ')', ' & ') FROM (
             SELECT {schema}.hansard_term(language, term) AS part FROM unnest(wanted) AS term) AS parts
         WHERE part <> '');
+    phrases text[] := '{{}}';
     not_words tsquery := (
         SELECT string_agg('(' || part || ')', ' | ') FROM (
             SELECT {schema}.hansard_term(language, term) AS part FROM unnest(unwanted) AS term) AS parts
@@ -124,6 +137,12 @@ BEGIN
     IF substrings AND EXISTS (SELECT FROM unnest(wanted) AS term WHERE term LIKE '~%') THEN
         words := NULL;
     END IF;
+    IF language = 'simple'::regconfig THEN
+        phrases := ARRAY(
+            SELECT {schema}.hansard_phrase(term) FROM unnest(wanted) AS term
+            WHERE {schema}.hansard_term(language, term) LIKE '%<->%');
+        words := replace(words::text, '<->', '&')::tsquery;
+    END IF;
     words := coalesce(words && !! not_words, words);
     RETURN QUERY
     WITH found AS MATERIALIZED (
@@ -132,6 +151,7 @@ BEGIN
         WHERE m.user_id = me
           AND (in_conversation IS NULL OR m.conversation_id = in_conversation)
           AND {schema}.hansard_words(language, m.content) @@ words
+          AND (phrases = '{{}}' OR lower(left(m.content, 200000)) ~ ALL (phrases))
           AND NOT (substrings AND left(m.content, 200000) ILIKE ANY (not_patterns))
         UNION
         SELECT m.created_at, m.conversation_id, m.position, m.role
@@ -179,12 +199,20 @@ $function$
 """
 
 
+HELPERS = (
+    "hansard_phrase(text)",
+    "hansard_rank(text, text[])",
+    "hansard_term(regconfig, text)",
+    "hansard_words(regconfig, text)",
+)
+
+
 def upgrade() -> None:
     if not on_postgres():
         return
     connection = op.get_bind()
     schema = connection.execute(text("SELECT current_schema()")).scalar_one()
-    for function in (WORDS, TERM, RANK, SEARCH):
+    for function in (WORDS, TERM, PHRASE, RANK, SEARCH):
         execute(connection, function, texts={"separators": SEPARATORS}, schema=schema)
     execute(connection, f"REVOKE ALL ON FUNCTION {search_postgres.FUNCTION} FROM PUBLIC")
     execute(connection, f"GRANT EXECUTE ON FUNCTION {search_postgres.FUNCTION} TO {{role}}", role=runtime_role())
@@ -197,5 +225,5 @@ def downgrade() -> None:
         return
     search_postgres.remove(connection)
     execute(connection, f"DROP FUNCTION {search_postgres.FUNCTION}")
-    for helper in ("hansard_rank(text, text[])", "hansard_term(regconfig, text)", "hansard_words(regconfig, text)"):
+    for helper in HELPERS:
         execute(connection, f"DROP FUNCTION {helper}")
