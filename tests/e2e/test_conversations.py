@@ -47,6 +47,21 @@ async def test_a_title_is_changed_in_place_and_stays(visitor: Visitor):
     assert (stored["title"], stored["title_source"]) == ("New & <b>better</b>", "user")
 
 
+async def test_the_open_conversation_is_named_where_its_title_stands(visitor: Visitor):
+    home = visitor.converse(HELLO, title="Far down")
+    for number in range(31):
+        visitor.converse(HELLO, title=f"Talk {number}")
+    tab = await visitor.open(home)
+    heading = tab.page.get_by_role("heading", level=1)
+    await expect(heading).to_have_text("Far down")
+    await tab.page.get_by_role("button", name="Actions for this conversation").click()
+    await tab.page.locator("#menu").get_by_role("button", name="Rename").click()
+    await tab.page.get_by_label("Title").fill("Brought up")
+    await tab.page.get_by_label("Title").press("Enter")
+    await expect(heading).to_have_text("Brought up")
+    assert visitor.person.http.get(f"/v1/conversations/{home}").json()["title"] == "Brought up"
+
+
 async def test_what_is_archived_is_seen_there_and_comes_back(visitor: Visitor):
     visitor.converse(HELLO, title="Put away")
     visitor.converse(HELLO, title="Kept")

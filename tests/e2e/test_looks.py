@@ -88,6 +88,13 @@ async def test_the_first_view_in_both_themes(reader: Visitor, request: pytest.Fi
     await assert_accessible(tab)
 
 
+async def test_what_was_found_in_both_themes(reader: Visitor):
+    tab = await reader.open()
+    await tab.page.get_by_label("Search messages").fill("second")
+    await expect(tab.page.locator("#results mark")).to_have_text("second")
+    await assert_accessible(tab)
+
+
 async def test_a_phone_in_both_themes(reader: Visitor, request: pytest.FixtureRequest):
     theme = request.node.callspec.params["reader"]
     tab = await reader.open(reader.converse(*TALK, title="Packing for a wet walk"))

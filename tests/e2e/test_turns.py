@@ -112,6 +112,22 @@ async def test_two_tabs_and_two_browsers_follow_each_other(asker: Visitor, chrom
             await expect(tab.page.locator(".tail")).to_contain_text("Stopped.")
 
 
+async def test_who_reads_far_above_comes_back_to_an_answer_that_is_being_given(asker: Visitor):
+    turns = ({"role": role, "content": f"{role} {number}"} for number in range(250) for role in ("user", "assistant"))
+    tab = await asker.open(asker.converse(*turns))
+    await expect(tab.message("assistant 249")).to_be_in_viewport()
+    thread = tab.page.locator("#thread")
+    while not await tab.page.locator("#newer").is_visible():
+        await thread.evaluate("node => { node.scrollTop = 0; }")
+    body = {"conversation": tab.conversation_id, "input": "help", "background": True}
+    assert asker.person.http.post("/v1/responses", json=body).status_code == 200
+    await expect(tab.page.get_by_role("button", name="Stop")).to_be_visible()
+    await tab.page.get_by_role("button", name="Go to the newest message").click()
+    await expect(tab.message("I keep your list of tasks")).to_be_in_viewport()
+    await expect(tab.message(WHOLE)).to_be_visible()
+    await expect(tab.message("I keep your list of tasks")).to_have_count(1)
+
+
 async def test_what_others_do_to_a_conversation_is_seen(asker: Visitor):
     home = asker.converse({"role": "user", "content": "Hello"}, title="Before")
     tab = await asker.open(home)
@@ -142,13 +158,31 @@ async def test_a_server_that_dies_and_comes_back(asker: Visitor, slow: Served):
     await expect(tab.messages.last).to_contain_text("I keep your list")
     await expect(tab.text).to_have_value("Show my tasks")
     await tab.text.press("Enter")
-    await expect(tab.message("buy milk").last).to_be_visible()
+    await expect(tab.message("Show my tasks")).to_be_visible()
     texts = asker.texts(tab.conversation_id)
     assert [text for text in texts if text in {"Add a task to buy milk", "help", "Show my tasks"}] == [
         "Add a task to buy milk",
         "help",
         "Show my tasks",
     ]
+
+
+async def test_a_server_that_is_away_when_somebody_begins_to_write(asker: Visitor, slow: Served):
+    tab = await asker.open()
+    await expect(tab.page.locator("#shelf-note")).not_to_be_empty()
+    slow.stop()
+    await tab.say("help")
+    await expect(tab.toast).to_contain_text("Not sent. The server cannot be reached.")
+    await expect(tab.text).to_have_value("help")
+    slow.start()
+    # Once more where the page itself had to be loaded anew.
+    while not await tab.messages.count():
+        await expect(tab.text).to_be_editable()
+        if await tab.text.input_value():
+            await tab.text.press("Enter")
+        await tab.page.wait_for_timeout(200)
+    await expect(tab.message(WHOLE)).to_be_visible()
+    assert asker.texts(tab.conversation_id).count("help") == 1
 
 
 async def test_a_session_that_ends_keeps_the_draft(asker: Visitor):

@@ -71,8 +71,9 @@ class Tab:
         self.toast = page.locator(".toast")
 
     async def say(self, text: str) -> None:
-        """Write a message and send it."""
+        """Write a message and send it, once nobody is answering any more."""
         await self.text.fill(text)
+        await expect(self.send).to_be_enabled()
         await self.text.press("Enter")
 
     def message(self, text: str) -> Locator:

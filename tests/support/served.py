@@ -13,7 +13,7 @@ from typing import Final
 import httpx
 
 _HANSARD: Final = Path(sys.executable).with_name("hansard")
-_READY_SECONDS: Final = 30
+_READY_SECONDS: Final = 90
 
 
 class Served:
@@ -31,11 +31,11 @@ class Served:
         command = [str(_HANSARD), "serve", "--port", str(self.port)]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, env=self._environment, cwd=self._folder, stdout=log, stderr=log)
-        deadline = time.monotonic() + _READY_SECONDS
-        while not self._answers():
-            assert self._process.poll() is None, self.log()
-            assert time.monotonic() < deadline, self.log()
-            time.sleep(0.05)
+        try:
+            self._wait_until_ready(self._process)
+        except BaseException:
+            self.kill()
+            raise
 
     def stop(self) -> None:
         """End it as an operator would."""
@@ -56,6 +56,13 @@ class Served:
     def log(self) -> str:
         """What it printed."""
         return (self._folder / "log").read_text("utf-8", "replace")
+
+    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + _READY_SECONDS
+        while not self._answers():
+            assert process.poll() is None, self.log()
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.05)
 
     def _answers(self) -> bool:
         try:

@@ -8,11 +8,13 @@ const number = new Intl.NumberFormat();
 
 // A draft survives reload, restart and a closed tab. It goes only when the server has the message.
 export class Drafts {
-  constructor(userId) {
-    this.prefix = `hansard:${userId}:`;
+  // While nobody knows whose they are, drafts are not kept.
+  constructor(userId = null) {
+    this.prefix = userId === null ? null : `hansard:${userId}:`;
   }
 
   get(place) {
+    if (this.prefix === null) return { text: "" };
     try {
       return JSON.parse(localStorage.getItem(this.prefix + place)) ?? { text: "" };
     } catch {
@@ -22,6 +24,7 @@ export class Drafts {
 
   // `key` makes sending the same draft again the same message, also after a reload.
   set(place, draft) {
+    if (this.prefix === null) return;
     try {
       if (draft.text) localStorage.setItem(this.prefix + place, JSON.stringify(draft));
       else localStorage.removeItem(this.prefix + place);
@@ -41,7 +44,7 @@ export class Composer {
   constructor({ submit, stop }) {
     this.box = $("text");
     this.submit = submit;
-    this.drafts = new Drafts("");
+    this.drafts = new Drafts();
     $("composer").addEventListener("submit", (event) => (event.preventDefault(), this.#send()));
     $("stop").addEventListener("click", stop);
     this.box.addEventListener("input", () => this.#changed());
@@ -52,7 +55,9 @@ export class Composer {
 
   set user(userId) {
     this.drafts = new Drafts(userId);
-    this.#load();
+    // Somebody may have begun to write before it was known who they are.
+    if (this.box.value) this.drafts.set(this.#place, { text: this.box.value, key: this.#key });
+    else this.#load();
   }
 
   set place(place) {

@@ -29,7 +29,7 @@ export class Conversation {
   constructor(id, told) {
     this.id = id;
     this.told = told;
-    this.thread = new Thread(id);
+    this.thread = new Thread(id, { reopened: () => this.#restart() });
     const { signal } = this.#stop;
     for (const name of ["visibilitychange", "focus"]) addEventListener(name, () => this.#attend(), { signal });
   }
@@ -38,7 +38,7 @@ export class Conversation {
     await this.thread.open(itemId);
     if (this.#stop.signal.aborted) return;
     this.#follow();
-    setTimeout(() => this.#rest(), QUIET_MS);
+    setTimeout(() => this.thread.tail || this.#rest(), QUIET_MS);
   }
 
   close() {
@@ -107,6 +107,14 @@ export class Conversation {
     else if (this.#paused || this.#view?.signal.aborted) this.#follow();
   }
 
+  // Hear everything after what is shown, a running turn from its beginning.
+  #restart() {
+    this.#turn = null;
+    this.#cursor = null;
+    this.told.running(false);
+    this.#follow();
+  }
+
   async #follow() {
     this.#view?.abort();
     const view = new AbortController();
@@ -135,7 +143,7 @@ export class Conversation {
     this.#cursor = id ?? this.#cursor;
     if (data.type === "item.added") await this.thread.put([data.item]);
     else if (data.type === "conversation.updated") this.told.changed(data.conversation);
-    else if (data.type === "items.deleted") await this.thread.open();
+    else if (data.type === "items.deleted") await this.thread.open().then(() => this.#restart());
     else if (data.type === "view.paused") this.#paused = true;
     else if (data.type === "conversation.deleted") this.told.gone(this.id);
     else if (data.response_id) await this.#hear(data);

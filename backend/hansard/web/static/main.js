@@ -12,6 +12,7 @@ const AWAY_MS = 300_000; // nobody touched anything: the database may sleep
 const tabs = new BroadcastChannel("hansard");
 let conversation = null;
 let visits = 0;
+let titled = null; // the conversation whose title is shown
 let active = Date.now();
 
 const composer = new Composer({ submit, stop: () => conversation?.stop() });
@@ -57,7 +58,8 @@ async function show(id, itemId = null) {
   $("welcome").hidden = Boolean(id);
   link("");
   entitle(id && sidebar.find(id));
-  if (!id) return composer.focus();
+  // On a phone the keyboard would cover half of the page unasked.
+  if (!id) return matchMedia("(hover: hover)").matches && composer.focus();
   try {
     const opened = await load(id);
     if (visit !== visits) return;
@@ -72,7 +74,7 @@ async function show(id, itemId = null) {
 
 // What a conversation needs is fetched with the first one that is opened.
 async function load(id) {
-  const { Conversation } = await import("./conversation.js");
+  const { Conversation } = await parts();
   return new Conversation(id, {
     changed: (changed) => {
       sidebar.put(changed);
@@ -85,6 +87,18 @@ async function load(id) {
     running: (running) => (composer.running = running),
     linked: (linked) => link(linked ? "" : "Reconnecting …"),
   });
+}
+
+// A browser does not ask again for a module that it could not get once: then only loading the page anew helps, and it
+// loses nothing.
+async function parts() {
+  try {
+    return await import("./conversation.js");
+  } catch {
+    await get("auth/user");
+    location.reload();
+    return new Promise(() => {});
+  }
 }
 
 function leave(reason) {
@@ -141,7 +155,9 @@ function signedOut(reason) {
 }
 
 function entitle(of) {
+  titled = of ?? null;
   const title = of ? titleOf(of) : "New conversation";
+  $("actions").hidden = !of;
   $("title").textContent = title;
   document.title = of ? `${title} · Hansard` : "Hansard";
 }
@@ -175,7 +191,10 @@ tabs.addEventListener("message", ({ data }) => (data === "signed-in" && $("page"
 $("open-sidebar").addEventListener("click", () => toggleSidebar(true));
 $("close-sidebar").addEventListener("click", () => (toggleSidebar(false), $("open-sidebar").focus()));
 $("veil").addEventListener("click", () => toggleSidebar(false));
+$("actions").addEventListener("click", () => sidebar.menu(titled, { button: $("actions"), label: $("title") }));
 $("try-again").addEventListener("click", () => start());
+// Ready before the first message is sent.
+$("text").addEventListener("input", () => navigator.onLine && import("./conversation.js").catch(() => {}), { once: true });
 for (const hint of document.querySelectorAll("[data-hint]")) {
   hint.addEventListener("click", () => composer.write(hint.dataset.hint));
 }
@@ -190,5 +209,6 @@ addEventListener("keydown", (event) => {
   }
 });
 
+composer.place = ROUTE.exec(location.hash)?.[1];
 if (location.hash.startsWith("#code=")) route();
 else start();

@@ -18,6 +18,8 @@ export class Sidebar {
   #query = "";
   #current = null;
   #loading = null;
+  #search = null;
+  #chosen = null;
 
   // `changed` hears of what happened to a conversation here: { conversation } or { gone: id }.
   constructor({ changed }) {
@@ -25,8 +27,8 @@ export class Sidebar {
     this.list = $("conversations");
     $("view-active").addEventListener("click", () => this.#show(false));
     $("view-archived").addEventListener("click", () => this.#show(true));
-    $("query").addEventListener("input", settle(SEARCH_MS, () => this.#search()));
-    $("search").addEventListener("submit", (event) => (event.preventDefault(), this.#search()));
+    $("query").addEventListener("input", settle(SEARCH_MS, () => this.#find()));
+    $("search").addEventListener("submit", (event) => (event.preventDefault(), this.#find()));
     $("shelf").addEventListener("scroll", () => this.#reach(), { passive: true });
     $("menu").addEventListener("click", (event) => this.#choose(event.target.closest("button")));
     this.list.addEventListener("keydown", (event) => this.#walk(event));
@@ -102,8 +104,8 @@ export class Sidebar {
   #row(id) {
     const link = el("a", { href: `#/c/${id}` });
     const more = el("button", { type: "button", className: "quiet" }, icon("more"));
-    more.addEventListener("click", () => this.#openMenu(id, more));
-    link.addEventListener("dblclick", () => this.#rename(id));
+    more.addEventListener("click", () => this.menu(this.find(id), { button: more, label: link }));
+    link.addEventListener("dblclick", () => this.#rename(this.find(id), link));
     return el("li", { className: "row-of" }, link, more);
   }
 
@@ -147,18 +149,16 @@ export class Sidebar {
     await this.refresh().catch((error) => toast(error.message));
   }
 
-  async #search() {
+  async #find() {
     this.#query = $("query").value.trim();
     const searching = this.#query !== "";
     $("views").hidden = this.list.hidden = searching;
     $("results").hidden = !searching;
-    if (!searching) {
-      $("results").replaceChildren();
-      this.#note();
-      return;
-    }
-    const { search } = await import("./search.js");
-    await search(this.#query, () => this.#query);
+    const { Search } = await import("./search.js");
+    this.#search ??= new Search();
+    if (this.#query) return this.#search.find(this.#query);
+    this.#search.clear();
+    this.#note();
   }
 
   // Up and down go through the list, so that Tab need not pass every row.
@@ -170,10 +170,10 @@ export class Sidebar {
     links[links.indexOf(event.target) + step]?.focus();
   }
 
-  #openMenu(id, button) {
+  // Offer what can be done with a conversation; `label` is where its title is changed.
+  menu(conversation, { button, label }) {
     const menu = $("menu");
-    const { conversation } = this.#rows.get(id);
-    menu.dataset.id = id;
+    this.#chosen = { conversation, label };
     menu.querySelector('[data-do="archive"] span').textContent = conversation.archived_at ? "Unarchive" : "Archive";
     menu.showPopover();
     const at = button.getBoundingClientRect();
@@ -185,36 +185,31 @@ export class Sidebar {
 
   async #choose(button) {
     if (!button) return;
-    const { id } = $("menu").dataset;
+    const { conversation, label } = this.#chosen;
     $("menu").hidePopover();
-    if (button.dataset.do === "rename") return this.#rename(id);
-    if (button.dataset.do === "archive") return this.#archive(id, !this.find(id).archived_at);
-    return this.#delete(id);
+    if (button.dataset.do === "rename") this.#rename(conversation, label);
+    else if (button.dataset.do === "archive") await this.#archive(conversation.id, !conversation.archived_at);
+    else await this.#delete(conversation);
   }
 
-  #rename(id) {
-    const row = this.#rows.get(id);
-    const link = row.node.querySelector("a");
-    if (!link) return;
-    const input = el("input", { value: row.conversation.title ?? "", "aria-label": "Title", autocomplete: "off" });
+  #rename(conversation, label) {
+    const input = el("input", { value: conversation.title ?? "", "aria-label": "Title", autocomplete: "off" });
     let done = false;
     const end = async (keep) => {
       if (done) return;
       done = true;
-      input.replaceWith(link);
+      input.replaceWith(label);
       const title = [...input.value.trim()].slice(0, TITLE_LIMIT).join("");
-      if (keep && title && title !== row.conversation.title) await this.#update(id, { title });
+      if (keep && title && title !== conversation.title) await this.#update(conversation.id, { title });
     };
     input.addEventListener("keydown", (event) => {
-      if (event.isComposing) return;
-      if (event.key === "Enter" || event.key === "Escape") {
-        event.preventDefault();
-        end(event.key === "Enter");
-        link.focus();
-      }
+      if (event.isComposing || !["Enter", "Escape"].includes(event.key)) return;
+      event.preventDefault();
+      end(event.key === "Enter");
+      label.focus();
     });
     input.addEventListener("blur", () => end(true));
-    link.replaceWith(input);
+    label.replaceWith(input);
     input.select();
     input.focus();
   }
@@ -237,9 +232,9 @@ export class Sidebar {
     }
   }
 
-  async #delete(id) {
-    const title = titleOf(this.find(id));
-    if (!(await ask(`Delete “${title}” with all its messages? This cannot be taken back.`, "Delete"))) return;
+  async #delete(conversation) {
+    const { id } = conversation;
+    if (!(await ask(`Delete “${titleOf(conversation)}” with all its messages? This cannot be taken back.`, "Delete"))) return;
     try {
       await remove(conversationPath(id));
     } catch (error) {

@@ -17,18 +17,24 @@ export class Thread {
   #newer = false;
   #loading = false;
   #pinned = true;
+  #held = null;
   #top = 0;
   #tail = null;
   #stop = new AbortController();
 
-  constructor(id) {
+  // `reopened` hears when the end was loaded anew.
+  constructor(id, { reopened }) {
     this.#id = id;
+    this.reopened = reopened;
     this.box = $("thread");
     this.list = $("items");
     const { signal } = this.#stop;
     this.box.addEventListener("scroll", () => this.#scrolled(), { signal, passive: true });
     $("to-end").addEventListener("click", () => this.toEnd(), { signal });
-    const grown = new ResizeObserver(() => this.#pinned && this.#hold());
+    for (const name of ["wheel", "touchmove", "pointerdown", "keydown"]) {
+      this.box.addEventListener(name, () => (this.#held = null), { signal, passive: true });
+    }
+    const grown = new ResizeObserver(() => (this.#pinned ? this.#hold() : this.#held?.scrollIntoView({ block: "center" })));
     grown.observe(this.list);
     grown.observe(this.box);
     signal.addEventListener("abort", () => grown.disconnect());
@@ -76,7 +82,7 @@ export class Thread {
   async toEnd() {
     if (this.#newer) {
       await this.open();
-      await this.catchUp();
+      this.reopened();
     }
     this.#pinned = true;
     this.#hold();
@@ -115,6 +121,10 @@ export class Thread {
   get unanswered() {
     const node = [...this.list.querySelectorAll(":scope > .item")].at(-1);
     return !this.#newer && (node?.dataset.role === "user" || node?.dataset.status === "incomplete");
+  }
+
+  get tail() {
+    return this.#tail;
   }
 
   // Show something after the last item: that somebody is at work, or that something went wrong.
@@ -176,9 +186,10 @@ export class Thread {
   }
 
   #reveal(itemId) {
-    const node = this.#nodes.get(itemId);
-    node?.classList.add("found");
-    node?.scrollIntoView({ block: "center" });
+    // Held until somebody scrolls: how high its neighbours are is found out only when they come into sight.
+    this.#held = this.#nodes.get(itemId);
+    this.#held?.classList.add("found");
+    this.#held?.scrollIntoView({ block: "center" });
   }
 
   async #grow(order) {
