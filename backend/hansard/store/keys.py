@@ -1,6 +1,6 @@
 """Do work once for a key.
 
-A key costs three or more round trips beside the work; docs/decisions/0017-idempotency-keys.md says why not one.
+A key costs three round trips beside the work; docs/decisions/0017-idempotency-keys.md says why not one.
 """
 
 from __future__ import annotations
