@@ -71,7 +71,7 @@ async def distant_store(pg_proxy):
     await database.close()
 
 
-async def test_a_key_costs_three_round_trips_beside_the_work_and_a_repetition_four(distant_store, pg_proxy, database_url):
+async def test_a_key_costs_three_round_trips_more_and_a_repetition_four(distant_store, pg_proxy, database_url):
     user = distant_store.for_user(f"user-{new_uuid()}")
     made = await user.conversations.create()
 
