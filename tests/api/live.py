@@ -25,7 +25,9 @@ SECRET = "a-secret-of-more-than-thirty-two-bytes-for-tests"
 TTL = timedelta(hours=1)
 
 
-def settings_for(database_url: str, *, secret: str | None = SECRET, max_item_bytes: int = 1024 * 1024) -> Settings:
+def settings_for(
+    database_url: str, *, secret: str | None = SECRET, max_item_bytes: int = 1024 * 1024, pace: float = 0
+) -> Settings:
     """Settings as the environment would give them, whatever the environment of the tests holds."""
     return Settings.model_validate(
         {
@@ -33,6 +35,7 @@ def settings_for(database_url: str, *, secret: str | None = SECRET, max_item_byt
             "DATABASE_URL_DIRECT": None,
             "JWT_SECRET_KEY": secret,
             "max_item_bytes": max_item_bytes,
+            "offline_pace_seconds": pace,
         }
     )
 

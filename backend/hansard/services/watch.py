@@ -58,6 +58,11 @@ class Watch:
         self._asking: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
 
+    @property
+    def idle(self) -> bool:
+        """Say whether nobody waits, so that nothing is asked."""
+        return not self._waiters and (self._asking is None or self._asking.done())
+
     async def wait(self, user: UserStore, conversation_id: UUID, wanted: Wanted) -> None:
         """Wait until what goes on in the conversation is wanted, or until nobody can tell; then look for yourself.
 
