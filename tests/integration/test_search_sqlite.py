@@ -1,0 +1,139 @@
+"""What search must do on SQLite beyond the contract: its tables stay true whoever writes, and follow the setting."""
+
+import asyncio
+import shutil
+import sqlite3
+from contextlib import closing
+
+import pytest
+from typer.testing import CliRunner
+
+from hansard.cli.main import app
+from hansard.database import migrations, open_database, search_index, search_sqlite
+from hansard.models.search import SearchMode, SearchSettings
+from hansard.store.sql import SqlStore
+from tests.support.store_steps import says
+
+MODES: list[SearchMode] = ["off", "words", "words+substring"]
+
+
+@pytest.fixture
+def path(sqlite_template, tmp_path):
+    return shutil.copy(sqlite_template, tmp_path / "hansard.db")
+
+
+@pytest.fixture
+def url(path):
+    return f"sqlite:///{path}"
+
+
+def execute(path, *statements):
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        return [connection.execute(statement).fetchall() for statement in statements][-1]
+
+
+def objects(path):
+    return {
+        name: sql
+        for name, sql in execute(path, "SELECT name, sql FROM sqlite_master")
+        if name in search_sqlite._EVERYTHING
+    }
+
+
+async def with_store(url, work, mode):
+    database = await open_database(url)
+    try:
+        return await work(SqlStore(database, search=SearchSettings(mode)).for_user("ada"))
+    finally:
+        await database.close()
+
+
+def write(url, *texts):
+    async def work(user):
+        return await user.conversations.create(items=says(*texts))
+
+    return asyncio.run(with_store(url, work, "off"))
+
+
+def find(url, query, mode: SearchMode = "words"):
+    async def work(user):
+        return sorted("".join(piece.text for piece in hit.snippet) for hit in (await user.search.messages(query)).data)
+
+    return asyncio.run(with_store(url, work, mode))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("before", MODES)
+def test_the_setting_says_which_tables_there_are(url, path, before, mode):
+    write(url, "old milk")
+    for setting in (before, mode, mode):
+        assert search_index.apply(url, SearchSettings(setting)) == []
+    write(url, "new milk")
+    assert objects(path) == search_sqlite._OBJECTS[mode]
+    assert migrations.check(url) == []
+    if mode != "off":
+        assert find(url, "milk") == ["new milk", "old milk"]
+    if mode == "words+substring":
+        assert find(url, "il", mode) == ["new milk", "old milk"]
+
+
+def test_what_stands_is_not_made_again(url, path):
+    search_index.apply(url, SearchSettings())
+    write(url, "milk")
+    execute(path, "UPDATE search_ids SET id = id + 1000")
+    search_index.apply(url, SearchSettings())
+    assert execute(path, "SELECT min(id) > 1000 FROM search_ids") == [(1,)]
+
+
+@pytest.mark.parametrize("lost", ["search_inserted", "message_words_added", "search_deleted"])
+def test_a_lost_trigger_is_noticed_and_everything_made_anew(url, path, lost):
+    search_index.apply(url, SearchSettings())
+    execute(path, f"DROP TRIGGER {lost}")
+    write(url, "milk")
+    search_index.apply(url, SearchSettings())
+    assert find(url, "milk") == ["milk"]
+
+
+def test_other_programs_may_write_too(url, path):
+    search_index.apply(url, SearchSettings("words+substring"))
+    made = write(url, "milk 1", "milk 2", "milk 3")
+    execute(
+        path,
+        "PRAGMA foreign_keys = ON",
+        "UPDATE messages SET content = 'bread' WHERE position = 1",
+        "DELETE FROM messages WHERE position = 2",
+        "VACUUM",
+    )
+    assert find(url, "milk", "words+substring") == ["milk 3"]
+    assert find(url, "read", "words+substring") == ["bread"]
+    execute(path, "PRAGMA foreign_keys = ON", f"DELETE FROM conversations WHERE id = '{made.id.hex}'")
+    assert find(url, "milk OR bread", "words+substring") == []
+    for index in ("message_words", "message_text"):
+        # The index compares itself with the texts, and raises when they differ.
+        execute(path, f"INSERT INTO {index} ({index}, rank) VALUES ('integrity-check', 1)")
+    assert execute(path, "SELECT count(*) FROM search_ids") == [(0,)]
+
+
+def test_a_downgrade_leaves_nothing_of_it(url, path):
+    search_index.apply(url, SearchSettings("words+substring"))
+    migrations.downgrade(url, "0005")
+    assert objects(path) == {}
+    assert [name for (name,) in execute(path, "SELECT name FROM sqlite_master WHERE name LIKE 'message@_%' ESCAPE '@'")] == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_command_brings_a_database_to_the_setting(url, path, mode, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.delenv("DATABASE_URL_DIRECT", raising=False)
+    monkeypatch.setenv("HANSARD_SEARCH", mode)
+    ran = CliRunner().invoke(app, ["db", "search"])
+    assert (ran.exit_code, ran.output) == (0, f"Search: {mode}\n")
+    assert objects(path) == search_sqlite._OBJECTS[mode]
+
+
+def test_upgrading_makes_the_default(tmp_path, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/new.db")
+    monkeypatch.delenv("DATABASE_URL_DIRECT", raising=False)
+    monkeypatch.delenv("HANSARD_SEARCH", raising=False)
+    assert CliRunner().invoke(app, ["db", "upgrade"]).exit_code == 0
+    assert objects(tmp_path / "new.db") == search_sqlite._OBJECTS["words"]
