@@ -29,7 +29,7 @@ import psycopg
 from hansard.api.auth import issue_token
 from hansard.database import migrations
 from tests.faults.clients import Audit, Client, Figures, Log
-from tests.support.nursery import Child, Nursery, free_port, nursery
+from tests.support.nursery import Child, Nursery, nursery
 from tests.support.pg_binaries import PostgresUnavailableError
 from tests.support.pg_server import PostgresServer, running_postgres
 
@@ -45,28 +45,29 @@ class Ground:
 
     url: str
     nursery: Nursery
-    ports: tuple[int, int]
     log: Log
     figures: Figures
     dice: random.Random
     database: PostgresServer | None = None
 
     @contextlib.asynccontextmanager
-    async def people(self) -> AsyncIterator[list[Client]]:
+    async def people(self, server: Child) -> AsyncIterator[list[Client]]:
         """Give people with a conversation each; every two of them are one user."""
         async with contextlib.AsyncExitStack() as stack:
             clients = []
             for number in range(_CLIENTS):
                 token = issue_token(SECRET.encode(), f"user-{number // 2}", ttl=timedelta(hours=6))
                 headers = {"authorization": f"Bearer {token}"}
-                url = f"http://127.0.0.1:{self.ports[0]}"
-                http = await stack.enter_async_context(httpx.AsyncClient(base_url=url, headers=headers, timeout=90))
+                talk = httpx.AsyncClient(base_url=server.url, headers=headers, timeout=90)
+                http = await stack.enter_async_context(talk)
                 home = (await http.post("/v1/conversations")).json()["id"]
                 clients.append(Client(http, self.log, home, random.Random(self.dice.random())))
             yield clients
 
-    async def audit(self, clients: list[Client]) -> None:
-        """Hold the server that answers now to what the clients were told."""
+    async def audit(self, clients: list[Client], server: Child) -> None:
+        """Hold a server to what the clients were told."""
+        for client in clients:
+            client.http.base_url = httpx.URL(server.url)
         await asyncio.gather(*(Audit(client, self.figures).run() for client in clients))
 
 
@@ -75,9 +76,9 @@ Blow: TypeAlias = Callable[[Ground, Child, list[Client], list["asyncio.Task[None
 
 async def run_round(ground: Ground) -> None:
     """Let people talk, strike at a random moment, and hold what is left to what was promised."""
-    server = ground.nursery.start(ground.ports[0])
+    server = ground.nursery.start()
     try:
-        async with ground.people() as clients:
+        async with ground.people(server) as clients:
             talking = [asyncio.create_task(client.talk()) for client in clients]
             await asyncio.sleep(ground.dice.uniform(0.02, _LONGEST_TALK))
             await ground.dice.choice(_blows(ground))(ground, server, clients, talking)
@@ -96,9 +97,9 @@ async def kill_server(ground: Ground, server: Child, clients: list[Client], talk
     server.kill()
     ground.figures.server_kills += 1
     await asyncio.gather(*talking)
-    successor = ground.nursery.start(ground.ports[0])
+    successor = ground.nursery.start()
     try:
-        await ground.audit(clients)
+        await ground.audit(clients, successor)
     finally:
         successor.kill()
 
@@ -109,11 +110,9 @@ async def pause_server(ground: Ground, server: Child, clients: list[Client], tal
     ground.figures.pauses += 1
     await _hush(talking)
     await asyncio.sleep(LEASE_SECONDS * 1.1)
-    other = ground.nursery.start(ground.ports[1])
+    other = ground.nursery.start()
     try:
-        for client in clients:
-            client.http.base_url = httpx.URL(other.url)
-        await ground.audit(clients)
+        await ground.audit(clients, other)
         pictures = [await Audit(client, ground.figures).picture() for client in clients]
         server.wake()
         await asyncio.sleep(LEASE_SECONDS)
@@ -158,7 +157,7 @@ async def kill_database(
     await asyncio.to_thread(ground.dice.choice([_kill_postmaster, _kill_backend]), ground.database)
     await asyncio.sleep(ground.dice.uniform(0.0, _LONGEST_TALK))
     await _hush(talking)
-    await ground.audit(clients)
+    await ground.audit(clients, server)
 
 
 def _kill_postmaster(database: PostgresServer) -> None:
@@ -207,7 +206,7 @@ def ground_for(kind: str, folder: Path, *, seed: int) -> Iterator[Ground]:
         }
         servers = stack.enter_context(nursery(folder, settings))
         log = stack.enter_context(contextlib.closing(Log(folder / "acknowledged.jsonl")))
-        yield Ground(url, servers, (free_port(), free_port()), log, Figures(), random.Random(seed), database)
+        yield Ground(url, servers, log, Figures(), random.Random(seed), database)
 
 
 def main() -> None:

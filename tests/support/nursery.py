@@ -75,8 +75,9 @@ class Nursery:
         self._parent = parent
         self._settings = dict(settings)
 
-    def start(self, port: int) -> Child:
-        """Return a server that answers on this port."""
+    def start(self) -> Child:
+        """Return a server that answers, on a port of its own."""
+        port = _free_port()
         assert self._parent.stdin is not None
         assert self._parent.stdout is not None
         self._parent.stdin.write(json.dumps({"port": port, "settings": self._settings}) + "\n")
@@ -119,8 +120,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
+def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
