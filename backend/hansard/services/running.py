@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -47,6 +47,11 @@ class Crew:
 
     agent: Agent
     tools: Sequence[Tool]
+
+    def own_tools(self, parameters: Mapping[str, Any]) -> list[str]:
+        """Return the names that mean a tool of ours: a client's tool of the same name stands before it."""
+        theirs = [tool.get("name") for tool in parameters.get("tools") or () if isinstance(tool, dict)]
+        return [tool.name for tool in self.tools if tool.name not in theirs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +202,7 @@ class RunningTurn:
             await self.channel.changed()
 
     async def _end(self, ending: Ending) -> None:
-        for event in self._transcript.settle({tool.name for tool in self.job.crew.tools}):
+        for event in self._transcript.settle(self.job.crew.own_tools(self.job.head.parameters)):
             self.channel.publish(StreamEvent.of(event))
         if self._keeper is None:
             response = self.job.head.ended(ending, output=self._transcript.view, at=self._clock())

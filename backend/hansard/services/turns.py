@@ -199,7 +199,7 @@ class Turns:
             store=request.store,
             metadata=request.metadata,
             parameters=request.repeated,
-            own_tools=[tool.name for tool in crew.tools],
+            own_tools=crew.own_tools(request.parameters),
         )
         new = TurnCreate(new_uuid(), model, stored, uuid4(), self._pace.lease_seconds)
         begun = await self._when_free(user, request, Beginning(user, request, new))
