@@ -15,7 +15,7 @@ from hansard.agents.upstream.endpoint import BROKEN_OFF, Answering, Deadline, Up
 from hansard.agents.upstream.failure import AnswerFailed, EndpointMissing
 from hansard.agents.upstream.record import Record
 from hansard.agents.upstream.responses import Responses
-from hansard.agents.upstream.tools import check_tools, own_calls, run
+from hansard.agents.upstream.tools import check_tools, offered, own_calls, run
 from hansard.agents.upstream.usage import add
 from hansard.models.limits import JsonObject
 
@@ -71,7 +71,7 @@ class UpstreamAgent:
         """Yield the model's events, round by round, until it calls no tool of ours any more."""
         answer = _Answer(Deadline(self._upstream.limits.total))
         try:
-            check_tools(request.parameters, request.history, request.tools, hosted=self._hosted_tools)
+            check_tools(request.parameters, request.history, hosted=self._hosted_tools)
             async with aclosing(self._rounds(request, answer)) as events:
                 async for event in events:
                     yield event
@@ -84,11 +84,11 @@ class UpstreamAgent:
         yield self._concealed(replace(answer.outcome, usage=answer.usage))
 
     async def _rounds(self, request: AgentRequest, answer: _Answer) -> AsyncGenerator[Event, None]:
-        own = {tool.name: tool for tool in request.tools}
+        own = offered(request.tools, request.parameters)
         for number in range(1, self._most_rounds + 1):
             begun = len(answer.record.items)
             parameters = self._parameters(request.parameters, number)
-            ask = Ask(request.model, [*request.history, *answer.record.items], parameters, request.tools)
+            ask = Ask(request.model, [*request.history, *answer.record.items], parameters, list(own.values()))
             async with aclosing(self._round(ask, answer)) as events:
                 async for event in events:
                     yield event

@@ -76,5 +76,5 @@ def _line(said: object) -> str:
     """Return one short line of text, without anything that looks like a key."""
     if not isinstance(said, str):
         return ""
-    line = _UNPRINTABLE.sub(" ", _KEYS.sub("…", said)).strip()
+    line = " ".join(_UNPRINTABLE.sub(" ", _KEYS.sub("…", said)).split())
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"

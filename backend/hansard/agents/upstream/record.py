@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from hansard.agents.protocol import Event
 from hansard.agents.upstream.failure import AnswerFailed
@@ -30,7 +30,7 @@ _NEEDS: Final[dict[str, tuple[str, ...]]] = {
     "function_call": ("call_id", "name", "arguments"),
     "function_call_output": ("call_id",),
 }
-# Null where an item begins with nothing in it; what is added later has to go somewhere.
+# Often null where an item begins with nothing in it; what is added later has to go somewhere.
 _EMPTY: Final[JsonObject] = {"content": [], "summary": [], "arguments": "", "input": "", "code": ""}
 _WHERE: Final = ("output_index", "content_index", "summary_index")
 
@@ -79,7 +79,7 @@ class Record:
     def _begin(self, index: int, event: Event) -> Event:
         if index in self._open:
             raise _nonsense("begins an item twice")
-        item = {name: _EMPTY.get(name) if value is None else value for name, value in event["item"].items()}
+        item = {name: _addable(name, value) for name, value in event["item"].items()}
         if item["type"] == "function_call":
             item.setdefault("arguments", "")
         self._open[index] = self._next()
@@ -107,12 +107,21 @@ def _check(event: Event) -> None:
         raise _nonsense("is not whole")
     if name == "item" and not isinstance(event["item"].get("type"), str):
         raise _nonsense("has an item without a type")
-    if name == "part" and _index_of(event) not in event:
-        raise _nonsense("has a part without a place")
+    if name == "part" and not (_index_of(event) in event and _is_textual(event["part"])):
+        raise _nonsense("has a part that is not whole")
 
 
 def _index_of(event: Event) -> str:
     return "summary_index" if event["type"].startswith("response.reasoning_summary") else "content_index"
+
+
+def _is_textual(part: JsonObject) -> bool:
+    return all(isinstance(part.get(name, ""), str) for name in ("text", "refusal"))
+
+
+def _addable(name: str, value: Any) -> Any:
+    empty = _EMPTY.get(name, value)
+    return value if isinstance(value, type(empty)) else empty
 
 
 def _whole(item: JsonObject, *, status: str) -> JsonObject:

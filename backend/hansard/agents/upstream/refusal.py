@@ -88,7 +88,7 @@ def _number(text: str | None) -> float | None:
         number = float(text or "")
     except ValueError:
         return None
-    return max(0.0, number) if math.isfinite(number) else None
+    return None if math.isnan(number) else max(0.0, number)
 
 
 async def _read_error(response: httpx.Response) -> dict[str, Any]:

@@ -17,9 +17,7 @@ _GROUP: Final = "namespace"
 _TOOLS_WITHIN: Final = frozenset({"additional_tools", "tool_search_output"})
 
 
-def check_tools(
-    parameters: Mapping[str, Any], items: Sequence[JsonObject], own: Sequence[Tool], *, hosted: Collection[str]
-) -> None:
+def check_tools(parameters: Mapping[str, Any], items: Sequence[JsonObject], *, hosted: Collection[str]) -> None:
     """Raise `AnswerFailed` for a tool that the model's server would run itself, unless it is among ``hosted``.
 
     Such a tool reaches out with the operator's account: it costs, and it can carry the conversation elsewhere.
@@ -32,12 +30,12 @@ def check_tools(
         kind = tool.get("type")
         if kind not in _RUN_BY_THE_CLIENT and kind not in hosted:
             raise AnswerFailed(f"The tool {kind!r} is not available here.", code=INVALID_PROMPT)
-    taken = {tool.name for tool in own} & {str(tool.get("name")) for tool in sent}
-    if taken:
-        raise AnswerFailed(
-            f"The service has a tool of its own that is called {min(taken)!r}: give yours another name.",
-            code=INVALID_PROMPT,
-        )
+
+
+def offered(own: Sequence[Tool], parameters: Mapping[str, Any]) -> dict[str, Tool]:
+    """Return the service's own tools by name, without those whose names the client gave to tools of its own."""
+    taken = {tool.get("name") for tool in parameters.get("tools") or ()}
+    return {tool.name: tool for tool in own if tool.name not in taken}
 
 
 def own_calls(items: Sequence[JsonObject], own: Mapping[str, Tool]) -> list[JsonObject]:
