@@ -1,79 +1,37 @@
 """What a model says over either API becomes the same turn, however its bytes arrive."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from hansard.agents.protocol import AgentRequest, Event, Outcome, Tool
-from hansard.agents.upstream import Limits, Upstream, UpstreamAgent
+from hansard.agents.protocol import AgentRequest, Outcome
+from hansard.agents.upstream import Upstream, UpstreamAgent
 from hansard.models.verbatim import message_item
-from hansard.services.transcript import Transcript
 from tests.support.scripted_upstream import (
     USAGE,
     Answer,
     Exchange,
     ScriptedUpstream,
-    chat_call,
     chat_delta,
     chat_message,
     chat_stream,
     refusal,
-    responses_call,
     responses_message,
     responses_stream,
     scripted_upstream,
     spell,
     stream,
 )
+from tests.support.upstream_talk import APIS, KEY, RESPONSES, Api, agent_of, asking, hear, hear_items
 
-KEY = "sk-test-0123456789"
 TEXT = "Grüße, 世界! 👩‍🚀"
-QUICK = Limits(connect=5, first_byte=5, silence=5, total=20)
 
 
-@dataclass
-class Heard:
-    """What came of a question."""
-
-    events: list[Event] = field(default_factory=list)
-    outcome: Outcome | None = None
-    output: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def why(self) -> str:
-        assert self.outcome
-        assert self.outcome.error
-        return str(self.outcome.error["message"])
-
-    @property
-    def texts(self) -> list[str]:
-        return [part["text"] for item in self.output if item["type"] == "message" for part in item["content"]]
-
-    def deltas(self, kind: str = "response.output_text.delta") -> str:
-        return "".join(event["delta"] for event in self.events if event["type"] == kind)
-
-
-@dataclass
-class Api:
-    """One of the two APIs, and how a test's upstream speaks it."""
-
-    name: str
-    path: str
-    message: Callable[[str], list[dict[str, Any]]]
-    call: Callable[..., list[dict[str, Any]]]
-    whole: Callable[..., list[dict[str, Any]]]
-
-
-RESPONSES = Api("responses", "responses", responses_message, responses_call, responses_stream)
-CHAT = Api("chat", "chat/completions", chat_message, chat_call, chat_stream)
-
-
-@pytest.fixture(params=[RESPONSES, CHAT], ids=["responses", "chat"])
+@pytest.fixture(params=APIS, ids=str)
 def api(request: pytest.FixtureRequest) -> Api:
     found: Api = request.param
     return found
@@ -83,32 +41,6 @@ def api(request: pytest.FixtureRequest) -> Api:
 async def server() -> AsyncIterator[ScriptedUpstream]:
     async with scripted_upstream() as found:
         yield found
-
-
-@asynccontextmanager
-async def agent_of(server: ScriptedUpstream, api: Any = "auto", **options: Any) -> AsyncIterator[UpstreamAgent]:
-    limits = options.pop("limits", QUICK)
-    async with aclosing(Upstream(server.url, api_key=KEY, name="0" * 32, limits=limits)) as upstream:
-        yield UpstreamAgent(upstream, api=api, **options)
-
-
-def asking(text: str = "Hi", *, tools: tuple[Tool, ...] = (), **parameters: Any) -> AgentRequest:
-    return AgentRequest("m", [message_item("user", "completed", text)], parameters, tools)
-
-
-async def hear(agent: UpstreamAgent, request: AgentRequest) -> Heard:
-    """Listen as the runner of turns does, who accepts nothing that breaks the protocol of agents."""
-    heard, transcript = Heard(), Transcript()
-    async with aclosing(agent.answer(request)) as stream_:
-        async for said in stream_:
-            assert heard.outcome is None
-            if isinstance(said, Outcome):
-                heard.outcome = said
-            else:
-                heard.events.append(transcript.take(said))
-    list(transcript.settle({tool.name for tool in request.tools}))
-    heard.output = transcript.view
-    return heard
 
 
 @pytest.mark.parametrize("size", [None, 1, 2, 3, 7, 64])
@@ -240,15 +172,6 @@ async def test_reasoning_passes_with_what_is_encrypted_and_goes_back_with_its_id
     assert kept[1]["id"] == "msg_upstream1"
     assert server.asked[0].body["include"] == ["reasoning.encrypted_content"]
     assert server.asked[1].body["input"][1:3] == [thought, {"type": "message", "role": "assistant", "content": "x"}]
-
-
-async def hear_items(agent: UpstreamAgent, request: AgentRequest) -> tuple[list[dict[str, Any]], Outcome]:
-    """The items as they are stored: with their maker's ids."""
-    said = [said async for said in agent.answer(request)]
-    outcome = said.pop()
-    assert isinstance(outcome, Outcome)
-    done = [event for event in said if isinstance(event, dict) and event["type"] == "response.output_item.done"]
-    return [event["item"] for event in done], outcome
 
 
 async def test_thoughts_and_refusals_of_chat_completions_are_items_and_parts(server: ScriptedUpstream):

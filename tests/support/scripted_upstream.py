@@ -118,14 +118,17 @@ class ScriptedUpstream:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gone: asyncio.Event) -> None:
         self.connections += 1
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        try:
             while not writer.is_closing():
                 asked = await _read(reader, gone)
                 self.asked.append(asked)
                 answers = self._answers[asked.path]
                 answer = answers.popleft() if answers else refusal(404, {"message": "no such path"})
                 await answer(Exchange(asked, writer))
-        writer.close()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.transport.abort()
 
 
 class _Connection(asyncio.StreamReaderProtocol):
