@@ -18,7 +18,7 @@ from tests.support.served import Served
 expect.set_options(timeout=20_000)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def chromium() -> AsyncIterator[Browser]:
     """A browser; every visitor has a profile of their own in it."""
     found = find_chromium()
@@ -30,7 +30,7 @@ async def chromium() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def served(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A service whose users another application signs in."""
     folder = tmp_path_factory.mktemp("served")
@@ -41,7 +41,7 @@ def served(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     server.stop()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def visitor(chromium: Browser, served: Served) -> AsyncIterator[Visitor]:
     """Somebody who is signed in and has never written anything."""
     async with visiting(chromium, served) as newcomer:

@@ -5,7 +5,7 @@ from playwright.async_api import expect
 
 from tests.e2e.visitor import Visitor
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_a_message_begins_a_conversation_and_is_answered(visitor: Visitor):

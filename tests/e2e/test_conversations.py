@@ -7,7 +7,7 @@ from playwright.async_api import expect
 
 from tests.e2e.visitor import Visitor
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 HELLO = {"role": "user", "content": "Hello"}
 

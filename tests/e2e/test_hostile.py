@@ -9,7 +9,7 @@ from tests.e2e.visitor import Tab, Visitor
 from tests.support.node import naughty_strings
 from tests.unit.test_markdown import PIECES
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ATTACKS = [
     "<script>window.hacked = 1</script>",

@@ -11,7 +11,7 @@ from tests.e2e.visitor import Tab, Visitor, visiting
 from tests.support.node import npm_package
 from tests.support.served import Served
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 KILOBYTES = 60
 REPLY = """Here is what I would pack for **three days of rain**:
@@ -45,7 +45,7 @@ DESKTOP = {"width": 1200, "height": 800}
 PHONE = {"width": 390, "height": 780}
 
 
-@pytest_asyncio.fixture(loop_scope="module", params=["light", "dark"])
+@pytest_asyncio.fixture(loop_scope="session", params=["light", "dark"])
 async def reader(request: pytest.FixtureRequest, chromium: Browser, served: Served) -> AsyncIterator[Visitor]:
     """Somebody with a few conversations and a theme."""
     async with visiting(chromium, served, color_scheme=request.param, viewport=DESKTOP) as somebody:

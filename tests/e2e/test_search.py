@@ -5,7 +5,7 @@ from playwright.async_api import expect
 
 from tests.e2e.visitor import Visitor
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_words_are_found_as_one_types_and_marked(visitor: Visitor):

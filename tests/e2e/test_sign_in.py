@@ -13,10 +13,10 @@ from tests.api.live import SECRET
 from tests.e2e.visitor import COOKIE
 from tests.support.served import Served
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def embedded(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """What `make run` starts."""
     folder = tmp_path_factory.mktemp("embedded")
@@ -27,7 +27,7 @@ def embedded(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) ->
     server.stop()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def context(chromium: Browser) -> AsyncIterator[BrowserContext]:
     """A browser that has never been here."""
     fresh = await chromium.new_context()

@@ -8,7 +8,7 @@ from playwright.async_api import Route, expect
 
 from tests.e2e.visitor import Visitor
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ANCHOR = """() => {
   const line = document.getElementById("thread").getBoundingClientRect().top;

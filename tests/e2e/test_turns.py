@@ -12,12 +12,12 @@ from tests.api.live import SECRET
 from tests.e2e.visitor import COOKIE, Visitor, visiting
 from tests.support.served import Served
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 WHOLE = "If several tasks fit, I ask which one you mean"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def slow(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A service whose assistant takes some seconds for an answer, as models do."""
     folder = tmp_path_factory.mktemp("slow")
@@ -34,7 +34,7 @@ def slow(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     server.stop()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def asker(chromium: Browser, slow: Served) -> AsyncIterator[Visitor]:
     async with visiting(chromium, slow) as somebody:
         yield somebody
