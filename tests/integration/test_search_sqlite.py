@@ -118,7 +118,8 @@ def test_a_downgrade_leaves_nothing_of_it(url, path):
     search_index.apply(url, SearchSettings("words+substring"))
     migrations.downgrade(url, "0005")
     assert objects(path) == {}
-    assert [name for (name,) in execute(path, "SELECT name FROM sqlite_master WHERE name LIKE 'message@_%' ESCAPE '@'")] == []
+    left = execute(path, "SELECT name FROM sqlite_master WHERE name LIKE 'message@_%' ESCAPE '@'")
+    assert [name for (name,) in left] == []
 
 
 @pytest.mark.parametrize("mode", MODES)
