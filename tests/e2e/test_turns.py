@@ -10,7 +10,7 @@ from playwright.async_api import Browser, expect
 
 from tests.api.live import SECRET
 from tests.e2e.visitor import COOKIE, Visitor, visiting
-from tests.support.served import Served
+from tests.support.served import Served, free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -183,6 +183,26 @@ async def test_a_server_that_is_away_when_somebody_begins_to_write(asker: Visito
         await tab.page.wait_for_timeout(200)
     await expect(tab.message(WHOLE)).to_be_visible()
     assert asker.texts(tab.conversation_id).count("help") == 1
+
+
+async def test_a_model_that_cannot_be_reached_is_told_and_can_be_asked_again(
+    chromium: Browser, sqlite_template: Path, tmp_path: Path
+):
+    shutil.copy(sqlite_template, tmp_path / "hansard.db")
+    settings = {"HANSARD_UPSTREAM_BASE_URL": f"http://127.0.0.1:{free_port()}/v1", "HANSARD_UPSTREAM_MODELS": "away"}
+    server = Served(tmp_path, JWT_SECRET_KEY=SECRET, HANSARD_SESSION_COOKIE=COOKIE, **settings)
+    server.start()
+    async with visiting(chromium, server) as somebody:
+        tab = await somebody.open()
+        await tab.say("Hello?")
+        tail = tab.page.locator(".tail")
+        await expect(tail).to_contain_text("There is no answer:")
+        await tail.get_by_role("button", name="Try again").click()
+        await expect(tail).to_contain_text("There is no answer:")
+        await tab.page.reload()
+        await expect(tail).to_contain_text("There is no complete answer to this.")
+        assert set(somebody.texts(tab.conversation_id)) == {"Hello?"}
+    server.stop()
 
 
 async def test_a_session_that_ends_keeps_the_draft(asker: Visitor):

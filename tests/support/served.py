@@ -20,7 +20,7 @@ class Served:
     """A server on one port and one database, whatever the environment of the tests holds."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder = folder
         self._environment = _environment({"DATABASE_URL": f"sqlite:///{folder / 'hansard.db'}", **settings})
@@ -83,7 +83,8 @@ def _environment(settings: Mapping[str, str]) -> dict[str, str]:
     return {**kept, **settings}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
