@@ -7,7 +7,7 @@ import pytest
 
 from tests.faults.torture import ground_for, run_round
 
-ROUNDS = 3
+ROUNDS = 2
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])

@@ -37,9 +37,8 @@ class OncePerKey:
         return JsonAnswer(answer.text.encode("ascii"), answer.status, headers)
 
 
-async def _once(
+async def _request_key(
     request: Request,
-    store: OwnStore,
     body: JsonBody,
     key: Annotated[
         str | None,
@@ -49,10 +48,17 @@ async def _once(
             "same key is done once; for 24 hours it is answered as the first time.",
         ),
     ] = None,
-) -> OncePerKey:
+) -> RequestKey | None:
     if len(request.headers.getlist(HEADER)) > 1:
         raise InvalidInput(f"There must be one {HEADER} only.", param=HEADER)
-    return OncePerKey(store, None if key is None else RequestKey(key, _digest(request, body), param=HEADER))
+    return None if key is None else RequestKey(key, _digest(request, body), param=HEADER)
+
+
+KeyOfRequest = Annotated[RequestKey | None, Depends(_request_key)]
+
+
+async def _once(store: OwnStore, key: KeyOfRequest) -> OncePerKey:
+    return OncePerKey(store, key)
 
 
 Once = Annotated[OncePerKey, Depends(_once)]

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from hansard.api.answers import JsonAnswer
 from hansard.api.deps import JsonBody, OurTurns, OwnStore
+from hansard.api.idempotency import KeyOfRequest
 from hansard.api.paging import Limit, OrderOf, checked_include
 from hansard.api.streams import EventStream, Frame, last_event_id, read_sequence
 from hansard.api.turn_bodies import REQUEST, read_turn, sent_id
@@ -39,15 +40,6 @@ OnConflict = Annotated[
 ]
 
 
-RepeatKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        description="The same key with the same body is the same turn: its stream is joined, its answer repeated.",
-    ),
-]
-
-
 @router.post(
     "/v1/responses",
     operation_id="createResponse",
@@ -60,11 +52,11 @@ async def create_response(
     store: OwnStore,
     turns: OurTurns,
     body: JsonBody,
+    key: KeyOfRequest,
     on_conflict: OnConflict = "reject",
-    idempotency_key: RepeatKey = None,
 ) -> Response:
     """Store the input, let the model answer, store its output and return the response or its events."""
-    asked = await read_turn(store, body, wait=on_conflict == "wait", key=idempotency_key)
+    asked = await read_turn(store, body, wait=on_conflict == "wait", key=key)
     try:
         turn = await turns.begin(store, asked.request)
     except NotFound as error:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -111,7 +109,7 @@ class TurnBody(NamedTuple):
     stream: bool
 
 
-async def read_turn(store: UserStore, body: JsonObject, *, wait: bool, key: str | None) -> TurnBody:
+async def read_turn(store: UserStore, body: JsonObject, *, wait: bool, key: RequestKey | None) -> TurnBody:
     """Return what a body asks for; raises `InvalidInput`, and `NotFound` for a reference to no item."""
     previous, conversation_id = await _previous(store, body), _conversation(body.get("conversation"))
     parameters = {name: value for name, value in body.items() if name not in _OURS}
@@ -127,21 +125,15 @@ async def read_turn(store: UserStore, body: JsonObject, *, wait: bool, key: str 
         metadata=check_metadata(body.get("metadata")),
         parameters=parameters,
         wait=wait,
-        key=None if key is None else RequestKey(key, _digest(body), param="Idempotency-Key"),
+        key=key,
     )
-    if request.key is not None and not request.is_stored:
-        message = "'Idempotency-Key' needs 'store': nothing is kept that a repeated request could be answered with."
-        raise InvalidInput(message, param="Idempotency-Key", code="idempotency_without_store")
+    if key is not None and not request.is_stored:
+        message = f"'{key.param}' needs 'store': nothing is kept that a repeated request could be answered with."
+        raise InvalidInput(message, param=key.param, code="idempotency_without_store")
     if request.background and not request.is_stored:
         message = "'background' needs 'store': nobody could ask for the answer."
         raise InvalidInput(message, param="background", code="background_without_store")
     return TurnBody(request, _flag(body, "stream", default=False))
-
-
-def _digest(body: JsonObject) -> bytes:
-    # What was asked for, and not how it was spelled: a client that tries again may order its keys in another way.
-    spelled = json.dumps(body, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(f"POST /v1/responses\n{spelled}".encode()).digest()
 
 
 def _flag(body: JsonObject, name: str, *, default: bool) -> bool:
