@@ -80,7 +80,8 @@ clean: ## Remove what make and its tools made (not your databases)
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find backend tests $(wildcard benchmarks) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# A failed or interrupted installation leaves no stamp, so the next call tries again.
+# A failed or interrupted installation leaves no stamp, so the next call tries again. The lock is whole, so pip resolves
+# nothing: it would take the newest release for a requirement with extras (coverage[toml]) and refuse it for its hash.
 $(VENV_READY): requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { \
 		echo "There is no $(PYTHON). Install Python 3.10 or newer, or name one: make PYTHON=/path/to/python …" >&2; exit 1; }
@@ -89,12 +90,12 @@ $(VENV_READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "$(PYTHON) cannot make virtual environments. Install its venv module (Debian, Ubuntu: the package python3-venv)." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(BENCH_READY): benchmarks/requirements.lock $(VENV_READY)
-	$(BIN)/python -m pip install --quiet --require-hashes -r benchmarks/requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r benchmarks/requirements.lock
 	@touch $@
 
 # Node comes as a wheel, so a machine without Node installs these as well.
