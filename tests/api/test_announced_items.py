@@ -49,8 +49,27 @@ def test_one_cannot_be_sent_into_its_own_conversation_again(ann: Person, turn: t
     assert (answer.status_code, answer.json()["error"]["message"]) == (400, "Item already in conversation")
 
 
+def test_one_is_copied_into_another_conversation_as_it_was(ann: Person, turn: tuple[str, list[str]]):
+    conversation_id, announced = turn
+    answer = announced[-1]
+    copy: list[dict[str, object]] = [{"id": answer, "role": "assistant", "content": "changed"}, {"id": answer}]
+    made = ann.http.post("/v1/conversations", json={"items": copy}).json()["id"]
+    body = {"items": [{"type": "item_reference", "id": one} for one in announced]}
+    ann.http.post(f"/v1/conversations/{made}/items", json=body)
+    before = ann.http.get(f"/v1/conversations/{conversation_id}/items?order=asc").json()["data"][-len(announced) :]
+    copies = ann.http.get(f"/v1/conversations/{made}/items?order=asc").json()["data"]
+    assert not {one["id"] for one in before} & {one.pop("id") for one in copies}
+    originals = [{**one, "id": None} for one in before]
+    assert [{**one, "id": None} for one in copies] == [originals[-1]] * 2 + originals
+
+
 def test_one_is_nobody_elses(ann: Person, bob: Person, turn: tuple[str, list[str]]):
     conversation_id, announced = turn
     mine = bob.sdk.conversations.create().id
     for home in (conversation_id, mine):
         assert bob.http.get(f"/v1/conversations/{home}/items/{announced[0]}").status_code == 404
+    reference = {"items": [{"type": "item_reference", "id": announced[0]}]}
+    assert bob.http.post(f"/v1/conversations/{mine}/items", json=reference).status_code == 404
+    named = {"items": [{"id": announced[-1], "role": "user", "content": "mine"}]}
+    [stored] = bob.http.post(f"/v1/conversations/{mine}/items", json=named).json()["data"]
+    assert (stored["content"][0]["text"], stored["id"] == announced[-1]) == ("mine", False)

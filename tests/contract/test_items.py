@@ -124,6 +124,15 @@ class TestPublicIds:
         with pytest.raises(NotFound, match=r"^item "):
             await user.items.get(second.id, raw)
 
+    async def test_an_item_is_found_wherever_it_is_by_either_name_and_in_the_order_asked(self, user):
+        raw, unknown = mint(), mint()
+        first = await user.conversations.create(items=says("Hi"))
+        second = await user.conversations.create(items=[MessageCreate(numbered(1)[0], public_id=raw)])
+        names = [raw, (first.id, 1), unknown, (second.id, 1), (first.id, 2), (first.id, 2**63), (uuid.uuid4(), 1)]
+        announced, said = await user.items.get(second.id, 1), await user.items.get(first.id, 1)
+        assert await user.items.find(names) == [announced, said, None, announced, None, None, None]
+        assert await user.items.find([]) == []
+
     async def test_an_item_without_such_an_id_has_none(self, user):
         made = await user.conversations.create()
         (stored,) = await user.items.append(made.id, says("Hi"))

@@ -127,6 +127,7 @@ NAMING_CALLS = [
     ),
     _read("items.get", lambda user, it: user.items.get(it.conversation_id, 2)),
     _read("items.get", lambda user, it: user.items.get(it.conversation_id, it.public_id), "by public id"),
+    _read("items.find", lambda user, it: user.items.find([(it.conversation_id, 2), it.public_id])),
     _read("items.list", lambda user, it: user.items.list(it.conversation_id)),
     _read(
         "items.list", lambda user, it: user.items.list(it.conversation_id, order="desc", after=3), "after a position"

@@ -11,13 +11,12 @@ from typing import Final
 from uuid import UUID
 
 from hansard.api.bodies import missing, wrong_type
-from hansard.api.wire import get_item, normalise
+from hansard.api.wire import find_items, normalise
 from hansard.errors import InvalidInput, NotFound, TooLarge
 from hansard.models.kinds import KINDS, Types
 from hansard.models.limits import JsonObject
 from hansard.models.message import MessageRead
 from hansard.store.contract import UserStore
-from hansard.utils import ids
 
 MOST_ITEMS: Final = 20
 ROLES: Final = ("user", "assistant", "system", "developer", "tool")
@@ -61,8 +60,9 @@ async def settle_items(
 
     Raises `InvalidInput` for an item that is in the conversation already, and `NotFound` for a reference to none.
     """
+    here = await find_items(store.items, {item["id"] for item in items if item.get("id") is not None})
     return [
-        await _settle(store, item, conversation_id=conversation_id, param=f"{param}[{index}]")
+        _settle(item, here.get(item.get("id")), conversation_id=conversation_id, param=f"{param}[{index}]")
         for index, item in enumerate(items)
     ]
 
@@ -72,30 +72,14 @@ def is_reference(item: JsonObject) -> bool:
     return item.get("type", _REFERENCE) in {_REFERENCE, None} and "role" not in item and "id" in item
 
 
-async def _settle(store: UserStore, item: JsonObject, *, conversation_id: UUID | None, param: str) -> JsonObject:
-    sent = item.get("id")
-    found = None if sent is None else await _find(store, sent, conversation_id=conversation_id)
+def _settle(item: JsonObject, found: MessageRead | None, *, conversation_id: UUID | None, param: str) -> JsonObject:
     if found is not None and found.conversation_id == conversation_id:
         raise InvalidInput("Item already in conversation", param=f"{param}.id", code="item_already_in_conversation")
     if found is not None:
         return found.item
     if is_reference(item):
-        raise NotFound("item", sent)
+        raise NotFound("item", item["id"])
     return normalise(item)
-
-
-async def _find(store: UserStore, text: str, *, conversation_id: UUID | None) -> MessageRead | None:
-    named = ids.parse(text)
-    if named is None:
-        return None
-    # An id that was minted before its item had a position does not say where the item is.
-    home = conversation_id if named.minted else named.uuid
-    if home is None:
-        return None
-    try:
-        return await get_item(store.items, home, text)
-    except NotFound:
-        return None
 
 
 def _check_item(item: object, *, param: str) -> JsonObject:

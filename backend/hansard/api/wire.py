@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from hansard.models.kinds import KINDS, PREFIXES, prefix_of
 from hansard.models.limits import JsonObject
 from hansard.models.message import MessageRead
 from hansard.models.verbatim import message_item
-from hansard.store.contract import ItemRef, Items
+from hansard.store.contract import ItemName, ItemRef, Items
 from hansard.utils import ids
 from hansard.utils.json_text import write_json
 
@@ -58,6 +58,20 @@ async def get_item(items: Items, conversation_id: UUID, text: str) -> MessageRea
     if item_id(read) != text:
         raise NotFound("item", text)
     return read
+
+
+async def find_items(items: Items, texts: Iterable[str]) -> dict[str, MessageRead]:
+    """Return those of the user's items that have exactly these ids, in whichever conversation they are."""
+    names = {text: name for text in texts if (name := _item_name(text)) is not None}
+    found = await items.find(list(names.values()))
+    return {text: read for text, read in zip(names, found, strict=True) if read is not None and item_id(read) == text}
+
+
+def _item_name(text: str) -> ItemName | None:
+    found = ids.parse(text)
+    if found is None:
+        return None
+    return found.raw if found.minted else (found.uuid, found.tail)
 
 
 class StoredItem(Protocol):

@@ -35,6 +35,8 @@ TitleSource: TypeAlias = Literal["auto", "user", "model"]
 NewItem: TypeAlias = MessageCreate | Mapping[str, Any]
 # An item is named by its position or, when it was announced before it had one, by the 24 bytes of its public id.
 ItemRef: TypeAlias = int | bytes
+# The same without a conversation around it: a conversation and a position, or a public id.
+ItemName: TypeAlias = tuple[UUID, int] | bytes
 
 
 class Keep(Enum):
@@ -142,6 +144,9 @@ class Items(Protocol):
 
     async def get(self, conversation_id: UUID, ref: ItemRef) -> MessageRead:
         """Return one item; raises `NotFound`."""
+
+    async def find(self, names: Sequence[ItemName]) -> builtins.list[MessageRead | None]:
+        """Return the item that each of the names stands for, in whichever conversation it is, or ``None``."""
 
     async def list(
         self, conversation_id: UUID, *, limit: int = 20, after: ItemRef | None = None, order: Order = "asc"

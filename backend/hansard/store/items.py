@@ -13,7 +13,7 @@ from hansard.database.violations import ConstraintViolation, Violated
 from hansard.errors import IdempotencyConflict, NotFound, RevisionConflict
 from hansard.models import ConversationRead, MessageRead
 from hansard.models.limits import PAGE_ITEMS, check_choice, check_count
-from hansard.store.contract import ItemRef, NewItem, Order, Page, Removal
+from hansard.store.contract import ItemName, ItemRef, NewItem, Order, Page, Removal
 from hansard.store.drafts import Draft, draft, drafts_of
 from hansard.store.refusals import no_conversation, refuse_revision, taken
 from hansard.store.scope import Scope, Step
@@ -58,6 +58,11 @@ class SqlItems:
         if not rows:
             raise _missing(ref)
         return read_row(conversation_id, rows[0])
+
+    async def find(self, names: Sequence[ItemName]) -> builtins.list[MessageRead | None]:  # noqa: D102
+        # One trip for all of them: who copies a history names many.
+        found = await self.scope.read([_found(name) for name in names]) if names else []
+        return [MessageRead._make(rows[0]) if rows else None for rows in found]
 
     async def list(  # noqa: D102
         self, conversation_id: UUID, *, limit: int = 20, after: ItemRef | None = None, order: Order = "asc"
@@ -163,6 +168,13 @@ def _named(at: Any, public: Any, conversation_id: UUID, ref: ItemRef) -> Step:
     if isinstance(ref, bytes):
         return public, here | {"public_id": ref}
     return at, here | {"position": _possible(ref)}
+
+
+def _found(name: ItemName) -> Step:
+    if isinstance(name, bytes):
+        return sql.FIND_PUBLIC, {"public_id": name}
+    conversation_id, position = name
+    return sql.FIND_AT, {"conversation_id": conversation_id, "position": _possible(position)}
 
 
 def _possible(position: int) -> int:

@@ -53,6 +53,11 @@ _WITH_PUBLIC_ID = _IN_CONVERSATION & (m.public_id == bindparam("public_id"))
 GET_AT = select(*COLUMNS).where(_AT_POSITION)
 GET_PUBLIC = select(*COLUMNS).where(_WITH_PUBLIC_ID)
 GET_CLIENT = select(*COLUMNS).where(_IN_CONVERSATION, m.client_id == bindparam("client_id"))
+# Without a conversation the unique index (user_id, public_id) finds it, on one shard where there are shards.
+FIND_AT = select(m.conversation_id, *COLUMNS).where(_AT_POSITION)
+FIND_PUBLIC = select(m.conversation_id, *COLUMNS).where(
+    m.user_id == bindparam("user_id"), m.public_id == bindparam("public_id")
+)
 LOCATE = select(m.position).where(_WITH_PUBLIC_ID)
 
 
