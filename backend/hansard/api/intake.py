@@ -60,9 +60,9 @@ async def settle_items(
 
     Raises `InvalidInput` for an item that is in the conversation already, and `NotFound` for a reference to none.
     """
-    here = await find_items(store.items, {item["id"] for item in items if item.get("id") is not None})
+    found = await find_items(store.items, {item["id"] for item in items if item.get("id") is not None})
     return [
-        _settle(item, here.get(item.get("id")), conversation_id=conversation_id, param=f"{param}[{index}]")
+        _settle(item, found.get(item.get("id") or ""), conversation_id=conversation_id, param=f"{param}[{index}]")
         for index, item in enumerate(items)
     ]
 
