@@ -1,21 +1,25 @@
-"""Run the named benchmarks, or all: `make bench ARGS='round_trips one_trip'`."""
+"""Run a benchmark: `make bench` is the comparison, `make bench ARGS='round_trips'` another, with its own arguments."""
 
 import asyncio
 import sys
+from collections.abc import Callable, Coroutine, Sequence
 
-from benchmarks import one_trip, round_trips, search
+from benchmarks import compare, one_trip, round_trips, search
 
-BENCHMARKS = {"round_trips": round_trips.main, "one_trip": one_trip.main, "search": search.main}
+BENCHMARKS: dict[str, Callable[[Sequence[str]], Coroutine[None, None, None]]] = {
+    "compare": compare.main,
+    "round_trips": lambda _: round_trips.main(),
+    "one_trip": lambda _: one_trip.main(),
+    "search": lambda _: search.main(),
+}
 
 
-def main(names: list[str]) -> None:
-    """Print the tables of the named benchmarks."""
-    unknown = sorted(set(names) - set(BENCHMARKS))
-    if unknown:
-        sys.exit(f"There is no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}.")
-    for name in names or BENCHMARKS:
-        print(f"\n## {name}\n")
-        asyncio.run(BENCHMARKS[name]())
+def main(arguments: Sequence[str]) -> None:
+    """Run the named benchmark with the rest of the arguments."""
+    name, *rest = arguments if arguments and not arguments[0].startswith("-") else ("compare", *arguments)
+    if name not in BENCHMARKS:
+        sys.exit(f"There is no benchmark {name}; there are {', '.join(BENCHMARKS)}.")
+    asyncio.run(BENCHMARKS[name](rest))
 
 
 if __name__ == "__main__":
