@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fastapi import Depends, FastAPI
 
@@ -33,6 +33,7 @@ from hansard.api import (
 )
 from hansard.api.auth import Authenticator, Hs256Verifier, Verifier, check_secret, issue_token
 from hansard.api.circles import NoCircles
+from hansard.api.cors import Cors
 from hansard.api.deps import Edge
 from hansard.api.intake import MOST_ITEMS
 from hansard.api.jwks import JwksVerifier, Provider
@@ -50,6 +51,9 @@ from hansard.services.task_tools import task_tools
 from hansard.services.turns import Turns
 from hansard.store.sql import SqlStore
 from hansard.utils.cursor import CursorSealer
+
+if TYPE_CHECKING:
+    from hansard.api.rate_limit import RateLimit
 
 # What a body needs beside its items.
 _ENVELOPE_BYTES: Final = 64 * 1024
@@ -153,6 +157,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(NoCircles, name=name)
     # Added last, so it stands outermost and sees every answer.
     app.add_middleware(middleware.RequestEnvelope)
+    if settings.cors_origins:
+        app.add_middleware(Cors, origins=settings.cors_origins)
     return app
 
 
@@ -196,7 +202,16 @@ def _edge(settings: Settings, access: Access, database: Database) -> Edge:
         cursors=CursorSealer(access.cursor_key),
         ready=_readiness(database, settings.database_url.get_secret_value()),
         body_limit=MOST_ITEMS * settings.max_item_bytes + _ENVELOPE_BYTES,
+        rate_limit=_rate_limit(settings.rate_limit),
     )
+
+
+def _rate_limit(quota: str | None) -> RateLimit | None:
+    if quota is None:
+        return None
+    from hansard.api.rate_limit import RateLimit  # noqa: PLC0415 - nobody waits for the import of what is off
+
+    return RateLimit(quota)
 
 
 @asynccontextmanager

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+import re
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, HttpUrl, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -18,6 +19,7 @@ def _split(names: object) -> object:
     return tuple(name.strip() for name in names.split(",") if name.strip()) if isinstance(names, str) else names
 
 
+_ORIGIN: Final = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 # Comma-separated in the environment; left alone, pydantic would want JSON there.
 Names: TypeAlias = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
@@ -86,6 +88,17 @@ class Settings(BaseSettings):
         ge=64 * 1024,
         le=64 * 1024 * 1024,
         description="The limit of one item, in bytes of its compact UTF-8 JSON. A request body may hold twenty such.",
+    )
+    rate_limit: str | None = Field(
+        None,
+        pattern=r"^[1-9][0-9]{0,8}/(second|minute|hour|day)( burst [1-9][0-9]{0,8})?$",
+        description="How many requests each user may make, such as `600/minute` or `600/minute burst 50` (50 at once, "
+        "and 600 a minute in the long run). Every process counts by itself. Unset: no limit.",
+    )
+    cors_origins: Names | None = Field(
+        None,
+        description="The origins whose pages may call the API from a browser, comma-separated, such as "
+        "`https://chat.example.com`. They send an API key; cookies never count for them. Unset: none.",
     )
     search: SearchMode = Field(
         "words",
@@ -204,6 +217,14 @@ class Settings(BaseSettings):
     @classmethod
     def _in_capitals(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _spelled_as_browsers_do(cls, origins: Names | None) -> Names | None:
+        for origin in origins or ():
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError("each must be scheme, host and port alone, in small letters, as browsers send them")
+        return origins
 
     @field_validator("upstream_base_url")
     @classmethod

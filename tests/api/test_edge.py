@@ -38,16 +38,26 @@ def assert_error(answer: httpx.Response, status: int, code: str | None, *, retry
 
 
 def test_every_answer_has_an_id_of_its_own_and_safe_headers(dan: Person):
-    sent = {"x-request-id": "mine"}
-    answers = [dan.http.get(path, headers=sent) for path in ("/healthz", "/v1/conversations", "/nowhere")]
+    answers = [dan.http.get(path) for path in ("/healthz", "/v1/conversations", "/nowhere")]
     assert len({answer.headers["x-request-id"] for answer in answers}) == 3
     for answer in answers:
-        assert answer.headers["x-request-id"] != "mine"
+        assert answer.headers["x-request-id"].startswith("req_")
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["referrer-policy"] == "no-referrer"
         assert answer.headers["cache-control"] == "no-store"
         assert "default-src 'none'" in answer.headers["content-security-policy"]
         assert not any(name.startswith("access-control") for name in answer.headers)
+
+
+def test_an_id_that_a_proxy_gave_is_kept_if_it_can_be_one(dan: Person):
+    given = "01HZX-edge_7f3a"
+    with request_log() as records:
+        assert dan.http.get("/healthz", headers={"x-request-id": given}).headers["x-request-id"] == given
+        assert records.get(timeout=10).__dict__["request_id"] == given
+    for bad in ("short", "x" * 65, "two words", dan.key, "{request_id}"):
+        assert dan.http.get("/healthz", headers={"x-request-id": bad}).headers["x-request-id"].startswith("req_")
+    twice = dan.http.get("/healthz", headers=[("x-request-id", given), ("x-request-id", given)])
+    assert twice.headers["x-request-id"].startswith("req_")
 
 
 @pytest.mark.parametrize("path", ["/", "/v1", "/v1/conversations/", "/docs", "/v1/nothing/%00", "/%F0%9F"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
@@ -15,6 +15,9 @@ from hansard.models.limits import JsonObject
 from hansard.services.turns import Turns
 from hansard.store.contract import Store, UserStore
 from hansard.utils.cursor import CursorSealer
+
+if TYPE_CHECKING:
+    from hansard.api.rate_limit import RateLimit
 
 # It only describes the scheme in the OpenAPI document; the authenticator reads the header itself.
 _bearer = HTTPBearer(auto_error=False, scheme_name="bearer", bearerFormat="JWT")
@@ -32,6 +35,7 @@ class Edge:
     cursors: CursorSealer
     ready: Callable[[], Awaitable[None]]
     body_limit: int
+    rate_limit: RateLimit | None = None
 
 
 def edge_of(request: Request) -> Edge:
@@ -40,8 +44,12 @@ def edge_of(request: Request) -> Edge:
 
 
 async def _who_asks(request: Request, _scheme: Annotated[object, Security(_bearer)]) -> Identity:
-    identity = await edge_of(request).authenticator.identity(request)
+    edge = edge_of(request)
+    identity = await edge.authenticator.identity(request)
     request.scope["hansard.user_id"] = identity.user_id
+    if edge.rate_limit is not None:
+        # Users are counted, not addresses: behind a proxy all have one, and a stranger gets no further than this.
+        request.scope["hansard.headers"] = edge.rate_limit.count(identity.user_id)
     return identity
 
 

@@ -39,6 +39,8 @@ _BAD_REQUEST = 400
 _SERVER_ERROR = 500
 _UNAVAILABLE = 503
 
+# The API's words for what is neither the request's fault nor the server's.
+_KINDS: Final[Mapping[int, str]] = {429: "rate_limit_exceeded"}
 _CONFLICTS: Final[Mapping[type[Conflict], str]] = {
     AlreadyExists: "already_exists",
     IdempotencyConflict: "idempotency_key_reused",
@@ -49,7 +51,7 @@ _LOCKED = "Another process is currently operating on this conversation. Please r
 
 
 class ApiError(HansardError):
-    """Report what only HTTP has a word for: a missing token, a body too large, a wrong host."""
+    """Report what only HTTP has a word for: a missing token, a body too large, too many requests."""
 
     def __init__(
         self,
@@ -58,10 +60,11 @@ class ApiError(HansardError):
         status: int,
         code: str | None = None,
         param: str | None = None,
+        retry: bool = False,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
-        self.fault = Fault(status, message, code, param, headers=headers or {})
+        self.fault = Fault(status, message, code, param, retry, headers or {})
 
 
 class Fault(NamedTuple):
@@ -77,7 +80,7 @@ class Fault(NamedTuple):
     @property
     def body(self) -> dict[str, str | None]:
         """Return what stands under ``error`` in the answer, or in a stream's error event."""
-        kind = "server_error" if self.status >= _SERVER_ERROR else "invalid_request_error"
+        kind = _KINDS.get(self.status) or ("server_error" if self.status >= _SERVER_ERROR else "invalid_request_error")
         return {"message": self.message, "type": kind, "param": self.param, "code": self.code}
 
     def response(self) -> Response:

@@ -24,12 +24,18 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _message(record),
             **{name: value for name, value in vars(record).items() if name not in _OWN},
         }
         if record.exc_info and record.exc_info[1] is not None:
             line.update(describe(record.exc_info[1]))
         return json.dumps(line, default=str)
+
+
+def _message(record: logging.LogRecord) -> str:
+    message = record.getMessage()
+    # Of a failed task, asyncio's further lines show the exception with its text.
+    return message.partition("\n")[0] if record.name == "asyncio" else message
 
 
 def describe(error: BaseException) -> dict[str, str]:

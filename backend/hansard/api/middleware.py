@@ -6,6 +6,7 @@ Plain ASGI, so that streams pass through as they come.
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import time
 from collections.abc import MutableMapping
@@ -29,6 +30,8 @@ _HEADERS: Final = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "cross-origin-resource-policy": "same-origin",
 }
+# Long enough for anybody's ids, too short for a token, and free of all that could break a line.
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9_-]{8,64}")
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
@@ -82,8 +85,7 @@ class _Exchange:
         self._scope = scope
         self._send = send
         self._began = time.perf_counter()
-        # Always our own: a client's word would be echoed into the log.
-        self._request_id = scope["hansard.request_id"] = f"req_{secrets.token_hex(16)}"
+        self._request_id = scope["hansard.request_id"] = _request_id(scope)
 
     async def send(self, message: Message) -> None:
         """Pass a message on, the first with our headers."""
@@ -93,6 +95,7 @@ class _Exchange:
             headers["x-request-id"] = self._request_id
             for name, value in _HEADERS.items():
                 headers.setdefault(name, value)
+            headers.update(self._scope.get("hansard.headers", {}))
         await self._send(message)
 
     async def fail(self, receive: Receive) -> None:
@@ -115,6 +118,14 @@ class _Exchange:
         }
         level = logging.ERROR if error is not None or status == _SERVER_ERROR else logging.INFO
         _log.log(level, "request", extra=values)
+
+
+def _request_id(scope: Scope) -> str:
+    """Return the id that a client or a proxy gave the request, so that one id finds it in all logs, or a new one."""
+    sent = [value for name, value in scope["headers"] if name == b"x-request-id"]
+    if len(sent) == 1 and _REQUEST_ID.fullmatch(sent[0]):
+        return bytes(sent[0]).decode("ascii")
+    return f"req_{secrets.token_hex(16)}"
 
 
 def _is_local(client: tuple[str, int] | None) -> bool:

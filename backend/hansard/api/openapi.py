@@ -10,9 +10,9 @@ from hansard.api.schemas import ERRORS, SCHEMAS
 
 _JSON: Final = "application/json"
 _ALWAYS: Final = ("400", "500", "503")
-_SECURED: Final = ("401", "403")
+_SECURED: Final = ("401", "403", "429")
 _NAMED: Final = ("404",)
-_WITH_BODY: Final = ("413", "415")
+_WITH_BODY: Final = ("408", "413", "415")
 
 
 def describes(schema: str, *, status: int = 200, description: str = "Done.") -> dict[int | str, dict[str, Any]]:

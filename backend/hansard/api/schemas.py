@@ -25,8 +25,10 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     "401": ("Unauthorized", "No API key, or one that is not valid."),
     "403": ("Forbidden", "The user is unknown and may not be made."),
     "404": ("NotFound", "There is no such thing, or it is somebody else's: the two look alike."),
+    "408": ("RequestTimeout", "The request body took too long to arrive."),
     "413": ("BodyTooLarge", "The request body is beyond the limit."),
     "415": ("UnsupportedMediaType", "The request body is not JSON."),
+    "429": ("TooManyRequests", "The user's rate limit is reached; `retry-after-ms` says how long to wait."),
     "500": ("ServerError", "The server had an error."),
     "503": ("Unavailable", "The database cannot be reached; `x-should-retry` says whether to try again."),
 }
