@@ -15,7 +15,7 @@ from fastapi import Depends, FastAPI
 from hansard import web
 from hansard.agents import offline
 from hansard.agents.protocol import Agent
-from hansard.agents.upstream import Limits, Upstream, UpstreamAgent, via
+from hansard.agents.upstream import via
 from hansard.api import (
     conversations,
     errors,
@@ -36,13 +36,12 @@ from hansard.api.circles import NoCircles
 from hansard.api.cors import Cors
 from hansard.api.deps import Edge
 from hansard.api.intake import MOST_ITEMS
-from hansard.api.jwks import JwksVerifier, Provider
 from hansard.api.local_secret import LocalSecret
 from hansard.api.page_session import TokenCookie
 from hansard.api.sign_in import LOCAL_USER, LocalSessions
 from hansard.api.termination import on_termination
 from hansard.config import Settings, load_settings
-from hansard.database import Database, migrations, open_database
+from hansard.database import Database, open_database, standing
 from hansard.database.urls import parse_url
 from hansard.errors import ConfigurationError, InvalidInput, SchemaOutdated
 from hansard.services.history import Budget
@@ -116,6 +115,8 @@ def open_access(settings: Settings) -> Access:
 
 
 def _provider_access(settings: Settings, url: str) -> Access:
+    from hansard.api.jwks import JwksVerifier, Provider  # noqa: PLC0415 - loads an HTTP client
+
     if settings.jwt_secret_key is not None:
         raise ConfigurationError("JWT_SECRET_KEY and HANSARD_JWKS_URL exclude each other: set only one")
     verifier = JwksVerifier(Provider(url, settings.jwt_issuer or "", settings.jwt_audience or ""))
@@ -221,6 +222,9 @@ async def _upstream(settings: Settings, name: str) -> AsyncIterator[Mapping[str,
     if settings.upstream_base_url is None:
         yield {}
         return
+    from hansard.agents.upstream.agent import UpstreamAgent  # noqa: PLC0415 - loads an HTTP client
+    from hansard.agents.upstream.endpoint import Limits, Upstream  # noqa: PLC0415
+
     key = settings.upstream_api_key
     upstream = Upstream(
         str(settings.upstream_base_url),
@@ -261,9 +265,9 @@ def _readiness(database: Database, url: str) -> Callable[[], Awaitable[None]]:
         await database.ping()
         # Asked until it is so, and never again: a newer release may move the schema on while this one still serves.
         if not migrated:
-            revision = await asyncio.to_thread(migrations.current, url)
-            if revision != migrations.head():
-                raise SchemaOutdated(f"the database is at revision {revision}, this release needs {migrations.head()}")
+            revision, newest = await asyncio.to_thread(standing.current, url), standing.head()
+            if revision != newest:
+                raise SchemaOutdated(f"the database is at revision {revision}, this release needs {newest}")
             migrated = True
 
     return ready

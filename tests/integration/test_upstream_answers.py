@@ -9,7 +9,8 @@ import pytest
 import pytest_asyncio
 
 from hansard.agents.protocol import AgentRequest, Outcome
-from hansard.agents.upstream import Upstream, UpstreamAgent
+from hansard.agents.upstream.agent import UpstreamAgent
+from hansard.agents.upstream.endpoint import Upstream
 from hansard.models.verbatim import message_item
 from tests.support.scripted_upstream import (
     USAGE,

@@ -12,8 +12,9 @@ import pytest
 import pytest_asyncio
 
 from hansard.agents.protocol import Outcome
-from hansard.agents.upstream import Limits, endpoint, sse
+from hansard.agents.upstream import endpoint, sse
 from hansard.agents.upstream import refusal as refusals
+from hansard.agents.upstream.endpoint import Limits
 from tests.support.scripted_upstream import (
     USAGE,
     Answer,

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hansard.agents.protocol import AgentRequest, Event, Outcome, Tool
-from hansard.agents.upstream import Limits, Upstream, UpstreamAgent
+from hansard.agents.upstream.agent import UpstreamAgent
+from hansard.agents.upstream.endpoint import Limits, Upstream
 from hansard.models.verbatim import message_item
 from hansard.services.transcript import Transcript
 from tests.support.scripted_upstream import (

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from hansard.config import Settings, load_settings
-from hansard.database import migrations, search_index
+from hansard.database import search_index, standing
 from hansard.errors import SchemaOutdated
 
 app = typer.Typer(no_args_is_help=True, help="Move the database between revisions, or look where it stands.")
@@ -20,7 +20,7 @@ def upgrade(revision: Annotated[str, typer.Argument(help="How far to go.")] = "h
     url = settings.migration_url
     upgrade_database(url, settings, revision)
     _print_place(url)
-    if migrations.current(url) == migrations.head():
+    if standing.is_newest(url):
         apply_search(url, settings)
 
 
@@ -37,6 +37,8 @@ def search() -> None:
 
 def upgrade_database(url: str, settings: Settings, revision: str = "head") -> None:
     """Apply every missing revision, and print what a person should know about tables that were there before."""
+    from hansard.database import migrations  # noqa: PLC0415 - loads Alembic, which `serve` need not wait for
+
     for told in migrations.upgrade(url, revision, role=settings.database_role):
         typer.echo(f"hansard: {told}", err=True)
 
@@ -50,6 +52,8 @@ def apply_search(url: str, settings: Settings) -> None:
 @app.command()
 def downgrade(revision: Annotated[str, typer.Argument(help="How far to go back; `base` undoes everything.")]) -> None:
     """Undo revisions, with the data they hold."""
+    from hansard.database import migrations  # noqa: PLC0415 - as above
+
     url = load_settings().migration_url
     migrations.downgrade(url, revision)
     _print_place(url)
@@ -64,12 +68,14 @@ def current() -> None:
 @app.command()
 def check() -> None:
     """Compare the database with what this release expects; fails when they differ."""
+    from hansard.database import migrations  # noqa: PLC0415 - as above
+
     settings = load_settings()
     url = settings.migration_url
     differences = migrations.check(url, role=settings.database_role)
     for difference in differences:
         typer.echo(difference)
-    if migrations.current(url) != migrations.head():
+    if not standing.is_newest(url):
         raise SchemaOutdated("the database is not at the newest revision; run: hansard db upgrade")
     if differences:
         raise SchemaOutdated("the database differs from what this release expects")
@@ -77,5 +83,5 @@ def check() -> None:
 
 
 def _print_place(url: str) -> None:
-    revision, newest = migrations.current(url), migrations.head()
+    revision, newest = standing.current(url), standing.head()
     typer.echo(f"{revision or 'no revision'} ({'newest' if revision == newest else f'newest: {newest}'})")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hansard.config import load_settings
-from hansard.database.doctor import Finding, Grade, examine, worst
+from hansard.database.findings import Finding, Grade, worst
 from hansard.database.urls import parse_url
 
 _MARKS = {Grade.OK: "ok", Grade.WARNING: "WARNING", Grade.FAILURE: "FAILURE"}
@@ -20,6 +20,8 @@ def doctor(
     *, as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of lines.")] = False
 ) -> None:
     """Examine the database as the service reaches it; exit code 0: all well, 1: warnings, 2: failures."""
+    from hansard.database.doctor import examine  # noqa: PLC0415 - loads Alembic
+
     settings = load_settings()
     url = settings.database_url.get_secret_value()
     embedded = settings.jwt_secret_key is None and parse_url(url).is_sqlite

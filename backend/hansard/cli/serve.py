@@ -16,7 +16,7 @@ from hansard.app import Access, open_access
 from hansard.cli.database import apply_search, upgrade_database
 from hansard.cli.keys import DEFAULT_TTL, base_url, make_login_url, read_ttl
 from hansard.config import Settings, load_settings
-from hansard.database import migrations
+from hansard.database import standing
 from hansard.database.urls import parse_url
 from hansard.errors import ConfigurationError, SchemaOutdated
 
@@ -94,11 +94,14 @@ def _check_workers(workers: int, settings: Settings) -> None:
 
 def _prepare_schema(settings: Settings, *, migrate: bool) -> None:
     url = settings.migration_url
-    if migrate or parse_url(url).is_sqlite:
-        upgrade_database(url, settings)
+    revision, newest = standing.current(url), standing.head()
+    embedded = parse_url(url).is_sqlite
+    if migrate or embedded:
+        # A file at the newest revision has nothing to gain; on a server, the runtime role is looked after too.
+        if migrate or revision != newest:
+            upgrade_database(url, settings)
         apply_search(url, settings)
         return
-    revision, newest = migrations.current(url), migrations.head()
     if revision != newest:
         raise SchemaOutdated(
             f"the database is at {revision or 'no revision'}, this release needs {newest}; "

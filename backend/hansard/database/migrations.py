@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from alembic import command
@@ -22,13 +21,12 @@ from hansard.database import adoption, isolation_check, search_postgres
 from hansard.database.direct import Limits, connect
 from hansard.database.migration_turn import turn
 from hansard.database.roles import DEFAULT_ROLE, ensure_role
+from hansard.database.standing import SCRIPTS, VERSION_TABLE, current, head, revision_of
 from hansard.database.urls import parse_url
 from hansard.models import metadata
 
-__all__ = ["DEFAULT_ROLE", "VERSION_TABLE", "Limits", "check", "current", "downgrade", "head", "upgrade"]
+__all__ = ["DEFAULT_ROLE", "VERSION_TABLE", "Limits", "check", "current", "downgrade", "head", "revision_of", "upgrade"]
 
-VERSION_TABLE = "hansard_version"
-_SCRIPTS = Path(__file__).parent / "alembic"
 # Phase 2's own tables: Hansard makes them where they are missing and never judges or changes them.
 _NOT_OURS = {"user", "task"}
 
@@ -41,7 +39,7 @@ def upgrade(url: str, revision: str = "head", *, role: str = DEFAULT_ROLE, limit
     `DatabaseUnavailable` when others keep a table locked for longer than ``limits``; nothing is changed then.
     """
     with _turn(url, limits) as connection:
-        new = _context(connection).get_current_revision() is None
+        new = revision_of(connection) is None
         notes = adoption.survey(connection) if new else []
         if connection.dialect.name == "postgresql":
             ensure_role(connection, role)
@@ -54,22 +52,6 @@ def downgrade(url: str, revision: str, *, limits: Limits | None = None) -> None:
     """Undo revisions down to ``revision`` (``base`` for all); the tables of Phase 2 and the runtime role stay."""
     with _turn(url, limits) as connection:
         command.downgrade(_config(connection, limits=limits), revision)
-
-
-def current(url: str) -> str | None:
-    """Return the revision of the database; ``None`` when it was never migrated."""
-    parsed = parse_url(url)
-    if parsed.path is not None and not parsed.path.exists():
-        return None
-    with connect(parsed) as connection:
-        return _context(connection).get_current_revision()
-
-
-def head() -> str:
-    """Return the newest revision of this release."""
-    found = ScriptDirectory(str(_SCRIPTS)).get_current_head()
-    assert found is not None
-    return found
 
 
 def check(url: str, *, role: str = DEFAULT_ROLE) -> list[str]:
@@ -93,12 +75,7 @@ def table_differences(connection: Connection) -> list[str]:
 
 def revisions() -> list[str]:
     """Return all revisions of this release, the newest first."""
-    return [script.revision for script in ScriptDirectory(str(_SCRIPTS)).walk_revisions()]
-
-
-def revision_of(connection: Connection) -> str | None:
-    """Return what `current` returns, on an open connection."""
-    return _context(connection).get_current_revision()
+    return [script.revision for script in ScriptDirectory(str(SCRIPTS)).walk_revisions()]
 
 
 def run_revisions(context: Any) -> None:
@@ -125,7 +102,7 @@ def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
 
 def _config(connection: Connection, *, role: str = DEFAULT_ROLE, limits: Limits | None) -> Config:
     config = Config(attributes={"connection": connection, "role": role, "limits": limits or Limits()})
-    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     return config
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 Node: TypeAlias = str | dict[str, Any]
 
@@ -44,6 +45,8 @@ def parse_markdown(text: str, *, deadline: float) -> list[Node] | None:
 
 
 def _parser(deadline: float) -> MarkdownIt:
+    from markdown_it import MarkdownIt  # noqa: PLC0415 - only who asks for Markdown waits for it to load
+
     parser = MarkdownIt("commonmark", {"html": False, "maxNesting": _DEEPEST}).enable(["table", "strikethrough"])
     # A link that is refused here stays as it was written, so nobody misses where it would have led.
     parser.validateLink = _is_safe_link  # type: ignore[method-assign]

@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from hansard.database import migrations, open_database, search_index
+from hansard.database import open_database, search_index, standing
 from hansard.database.dialects.base import POOL_SIZE
 from hansard.database.roles import DEFAULT_ROLE
 from hansard.database.urls import parse_url
@@ -50,5 +50,12 @@ async def open_store(
 
 
 def _prepare(url: str, search: SearchSettings, role: str) -> None:
-    for told in [*migrations.upgrade(url, role=role), *search_index.apply(url, search, role=role)]:
-        _log.warning(told)
+    told = [] if parse_url(url).is_sqlite and standing.is_newest(url) else _upgrade(url, role)
+    for one in [*told, *search_index.apply(url, search, role=role)]:
+        _log.warning(one)
+
+
+def _upgrade(url: str, role: str) -> list[str]:
+    from hansard.database import migrations  # noqa: PLC0415 - loads Alembic, which most processes never need
+
+    return migrations.upgrade(url, role=role)
