@@ -7,6 +7,7 @@ PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= logical
 ARGS ?=
+COVER :=
 
 BIN := $(VENV)/bin
 VENV_READY := $(VENV)/.ready
@@ -21,6 +22,8 @@ SOURCES := backend tests $(wildcard benchmarks examples)
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# The tests start some hundred interpreters, and each would compile our modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## Show this list
@@ -34,10 +37,14 @@ run: $(VENV_READY) ## Serve the page and the API from an embedded SQLite databas
 	@env -u DATABASE_URL -u DATABASE_URL_DIRECT $(BIN)/hansard serve $(ARGS)
 
 .PHONY: test
-test: $(VENV_READY) $(NODE_READY) ## Run every test, with coverage and times (ARGS='-k title')
+test: $(VENV_READY) $(NODE_READY) ## Run every test, with times (ARGS='-k title')
 	@start=$$(date +%s); status=0; \
-	$(BIN)/python -m pytest -n $(JOBS) --maxprocesses=8 --durations=10 --cov --cov-report=term $(ARGS) || status=$$?; \
+	$(BIN)/python -m pytest -n $(JOBS) --maxprocesses=8 --dist=worksteal --durations=10 $(COVER) $(ARGS) || status=$$?; \
 	echo "make test took $$(( $$(date +%s) - start )) s"; exit $$status
+
+.PHONY: coverage
+coverage: COVER := --cov --cov-report=term
+coverage: test ## Run every test, and show which lines and branches none of them reaches
 
 .PHONY: test-pooler
 test-pooler: $(VENV_READY) $(PGBOUNCER_READY) ## Run the tests through PgBouncer (Debian's package, fetched but not installed)
