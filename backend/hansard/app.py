@@ -40,6 +40,7 @@ from hansard.api.local_secret import LocalSecret
 from hansard.api.page_session import TokenCookie
 from hansard.api.sign_in import LOCAL_USER, LocalSessions
 from hansard.api.termination import on_termination
+from hansard.api.time_limit import TimeLimit
 from hansard.config import Settings, load_settings
 from hansard.database import Database, open_database, standing
 from hansard.database.urls import parse_url
@@ -156,6 +157,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if settings.page and (access.embedded or access.cookie):
         app.include_router(web.page_router(sign_in_url=str(settings.sign_in_url or "")))
     app.add_middleware(NoCircles, name=name)
+    app.add_middleware(TimeLimit, body_seconds=settings.body_seconds, answer_seconds=settings.answer_seconds)
     # Added last, so it stands outermost and sees every answer.
     app.add_middleware(middleware.RequestEnvelope)
     if settings.cors_origins:

@@ -89,6 +89,16 @@ class Settings(BaseSettings):
         le=64 * 1024 * 1024,
         description="The limit of one item, in bytes of its compact UTF-8 JSON. A request body may hold twenty such.",
     )
+    body_seconds: float = Field(
+        60, gt=0, le=3600, description="How long a request's body may take to arrive, in seconds. Later it is 408."
+    )
+    answer_seconds: float = Field(
+        30,
+        gt=0,
+        le=3600,
+        description="How long an answer may take to begin, once the body is there, in seconds. Then the request is "
+        "stopped, and its 503 says whether anything was written. Streams are not cut, and turns take their time.",
+    )
     rate_limit: str | None = Field(
         None,
         pattern=r"^[1-9][0-9]{0,8}/(second|minute|hour|day)( burst [1-9][0-9]{0,8})?$",

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from hansard.errors import HansardError
+from hansard.utils.witness import Witness, watching
 from tests.support.store_calls import CALLS, WRITES, prepare
 from tests.support.store_steps import everything_of, numbered, says, walk_items
 
@@ -24,9 +25,12 @@ async def cancelled_after(steps, call):
 @pytest.mark.parametrize("steps", [*range(12), 15, 20, 30, 50, 100, 200])
 async def test_a_batch_is_stored_whole_or_not_at_all(user, steps):
     made = await user.conversations.create(items=numbered(1))
-    await cancelled_after(steps, user.items.append(made.id, numbered(9)))
+    witness = Witness()
+    with watching(witness):
+        await cancelled_after(steps, user.items.append(made.id, numbered(9)))
     count = len(await walk_items(user, made.id))
     assert count in {1, 10}
+    assert (witness.done, witness.in_doubt) == (count == 10, False)
     assert (await user.conversations.get(made.id)).message_count == count
     assert [item.position for item in await user.items.append(made.id, says("Go on"))] == [count + 1]
 
@@ -63,9 +67,12 @@ async def test_a_cancelled_block_is_done_or_undone(user, steps):
                 await user.conversations.rename(made.id, "In the block")
             await user.items.append(made.id, numbered(2, first=3))
 
-    task = await cancelled_after(steps, block())
+    witness = Witness()
+    with watching(witness):
+        task = await cancelled_after(steps, block())
     found = await user.conversations.get(made.id)
     assert (found.title, found.message_count) in {(None, 0), ("In the block", 4)}
+    assert (witness.done, witness.in_doubt) == (found.message_count == 4, False)
     if not task.cancelled():
         assert found.message_count == 4
     elif found.message_count == 0:

@@ -88,6 +88,13 @@ class PostgresObserver:
             self._connection.execute("LOCK TABLE conversations IN SHARE MODE")
             yield
 
+    @contextmanager
+    def holding_everybody(self) -> Iterator[None]:
+        """Keep readers waiting, too."""
+        with self._connection.transaction():
+            self._connection.execute("LOCK TABLE conversations IN ACCESS EXCLUSIVE MODE")
+            yield
+
     def wait_for_writers(self) -> None:
         deadline = time.monotonic() + 30
         while self.execute(WAITING) == [(0,)]:

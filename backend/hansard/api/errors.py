@@ -113,6 +113,12 @@ def unexpected(request_id: str) -> Fault:
     return Fault(_SERVER_ERROR, f"The server had an error. Quote the request id {request_id}.", "internal_error")
 
 
+def in_doubt() -> Fault:
+    """Say that a change may be stored or not."""
+    message = "The database was lost while the change was being saved. Read before you write again."
+    return Fault(_UNAVAILABLE, message, "outcome_unknown")
+
+
 def install(app: FastAPI) -> None:
     """Give every error of the application its answer."""
     # Starlette types handlers by the base class, so each narrows what it was registered for.
@@ -146,8 +152,7 @@ def _server_fault(error: HansardError) -> Fault:
         message = "The database cannot be reached; nothing was written. Please try again."
         return Fault(_UNAVAILABLE, message, "database_unavailable", retry=True, headers={"retry-after": "1"})
     if isinstance(error, OutcomeUnknown):
-        message = "The database was lost while the change was being saved. Read before you write again."
-        return Fault(_UNAVAILABLE, message, "outcome_unknown")
+        return in_doubt()
     if isinstance(error, ShuttingDown):
         message = "This server is being stopped; nothing was written. Please try again."
         return Fault(_UNAVAILABLE, message, "shutting_down", retry=True, headers={"retry-after": "1"})

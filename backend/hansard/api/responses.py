@@ -12,6 +12,7 @@ from hansard.api.deps import JsonBody, OurTurns, OwnStore
 from hansard.api.idempotency import KeyOfRequest
 from hansard.api.paging import Limit, OrderOf, checked_include
 from hansard.api.streams import EventStream, Frame, last_event_id, read_sequence
+from hansard.api.time_limit import without_limit
 from hansard.api.turn_bodies import REQUEST, read_turn, sent_id
 from hansard.api.wire import item_list_json, read_item_ref, read_response_id
 from hansard.errors import NotFound
@@ -30,6 +31,12 @@ _RESPONSE: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
+async def _takes_its_time(request: Request) -> None:
+    # A turn has limits of its own, and whoever waits for one waits for a model.
+    without_limit(request.scope)
+
+
+_WAITS: Final = Depends(_takes_its_time)
 OnConflict = Annotated[
     Literal["reject", "wait"],
     Header(
@@ -44,7 +51,7 @@ OnConflict = Annotated[
     "/v1/responses",
     operation_id="createResponse",
     summary="Run a turn",
-    dependencies=[Depends(checked_include)],
+    dependencies=[Depends(checked_include), _WAITS],
     responses=_RESPONSE,
     openapi_extra=REQUEST,
 )
@@ -99,6 +106,7 @@ async def get_response(
     "/v1/responses/{response_id}",
     operation_id="deleteResponse",
     summary="Delete a response",
+    dependencies=[_WAITS],
     status_code=204,
     responses={204: {"description": "Done."}},
 )
@@ -112,6 +120,7 @@ async def delete_response(store: OwnStore, turns: OurTurns, response_id: str) ->
     "/v1/responses/{response_id}/cancel",
     operation_id="cancelResponse",
     summary="Stop a response",
+    dependencies=[_WAITS],
     responses=_RESPONSE,
 )
 async def cancel_response(store: OwnStore, turns: OurTurns, response_id: str) -> Response:

@@ -20,6 +20,7 @@ from hansard.database.dialects.postgres_pool import Pool
 from hansard.database.dialects.postgres_url import conninfo_of, refuse_pooler
 from hansard.database.statement import PreparedCall, Rows
 from hansard.errors import DatabaseError, DatabaseUnavailable, OutcomeUnknown
+from hansard.utils.witness import testify
 
 T = TypeVar("T")
 
@@ -76,9 +77,12 @@ class PostgresBackend:
             yield transaction
             await transaction.commit()
         except BaseException:
-            await self.shielded(self._abandon(transaction, connection))
+            landed = await self.shielded(self._abandon(transaction, connection))
+            if transaction.committing:
+                testify(done=landed)
             raise
         self._pool.give(connection)
+        testify(done=transaction.committing)
 
     async def ping(self) -> None:
         """Ask the server for one row."""
@@ -117,7 +121,7 @@ class PostgresBackend:
         in_doubt = False
         for _ in range(2):
             try:
-                return await self._attempt(commands)
+                return await self._attempt(commands, writing=writing)
             except ConnectionLost as lost:  # noqa: PERF203 - it runs twice at most
                 in_doubt |= writing and lost.sent
                 if in_doubt and not again:
@@ -130,7 +134,7 @@ class PostgresBackend:
             raise OutcomeUnknown(IN_DOUBT)
         raise DatabaseUnavailable("the connection to PostgreSQL was lost twice; nothing was written")
 
-    async def _attempt(self, commands: Sequence[Command]) -> list[Rows]:
+    async def _attempt(self, commands: Sequence[Command], *, writing: bool) -> list[Rows]:
         connection = await self._pool.take()
         try:
             rows = await connection.fly(commands)
@@ -140,25 +144,35 @@ class PostgresBackend:
             await self.shielded(self._recover(connection))
             raise translate(error) from None
         except BaseException:
-            await self.shielded(self._recover(connection))
+            landed = await self.shielded(self._recover(connection))
+            if writing:
+                testify(done=landed)
             raise
         self._pool.give(connection)
+        if writing:
+            testify(done=True)
         return rows
 
-    async def _abandon(self, transaction: PostgresTransaction, connection: Connection) -> None:
+    async def _abandon(self, transaction: PostgresTransaction, connection: Connection) -> bool | None:
         await transaction.quiet()
-        await self._recover(connection)
+        return await self._recover(connection)
 
-    async def _recover(self, connection: Connection) -> None:
-        """Take a connection back after an error or a cancellation, with nothing left open on it."""
+    async def _recover(self, connection: Connection) -> bool | None:
+        """Take a connection back after an error or a cancellation, with nothing left open on it.
+
+        Returns whether its last flight did what it was for, ``None`` when nobody knows.
+        """
+        landed: bool | None = None
         try:
             await connection.settle()
+            landed = connection.landed_well
             if not (connection.idle or connection.closed):
                 await connection.fly([_ROLLBACK])
         except (psycopg.Error, ConnectionLost):
             connection.close()
         finally:
             self._pool.give(connection)
+        return landed
 
 
 class PostgresTransaction:
@@ -167,6 +181,7 @@ class PostgresTransaction:
     def __init__(self, backend: PostgresBackend, connection: Connection, user_id: str) -> None:
         self.user_id = user_id
         self.over = False
+        self.committing = False
         self._backend = backend
         self._connection = connection
         self._turn = asyncio.Lock()
@@ -210,6 +225,7 @@ class PostgresTransaction:
         if self._connection.failed:
             # PostgreSQL takes a COMMIT here, rolls back, and calls it no error.
             raise DatabaseError("the atomic block went on after PostgreSQL had given it up; it is rolled back")
+        self.committing = True
         try:
             await self._fly([_COMMIT])
         except ConnectionLost as lost:

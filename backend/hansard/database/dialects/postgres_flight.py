@@ -25,6 +25,9 @@ from psycopg.errors import error_from_result
 from hansard.database.statement import Rows
 
 ANSWER_SECONDS = 60.0
+# How long a flight that nobody waits for may go on, and how long it may take to ask the server to end it.
+SETTLE_SECONDS = 1.0
+CANCEL_SECONDS = 5.0
 
 # Typed as a protocol by psycopg, because it may be the C one or the Python one.
 Transformer: Any = _Transformer
@@ -89,6 +92,13 @@ class Connection:
         return self._landing is None and self._pgconn.transaction_status == pq.TransactionStatus.IDLE
 
     @property
+    def landed_well(self) -> bool | None:
+        """Say whether the last flight did what it was for; ``None`` when the connection died before that was known."""
+        if len(self._results) == self._expected and self._results[-1].status in _SERVER_ANSWERED:
+            return True
+        return None if self.closed and not any(map(_refused, self._results)) else False
+
+    @property
     def failed(self) -> bool:
         """Say whether a transaction is open in which something failed, so that only undoing helps."""
         return self._pgconn.transaction_status == pq.TransactionStatus.INERROR
@@ -125,13 +135,22 @@ class Connection:
         return self._unload(results)
 
     async def settle(self) -> None:
-        """Wait until nothing is under way."""
+        """Wait until nothing is under way; the server is asked to end what takes long."""
         if self._landing is None:
             return
         if self._landing.done():
             self._landing = self._loop.create_future()
+        landing = self._landing
         with suppress(ConnectionLost):
-            await self._landing
+            await asyncio.wait([landing], timeout=SETTLE_SECONDS)
+            if not landing.done():
+                # Waited for, so that it cannot end what the connection does next.
+                await self._ask_to_end()
+            await landing
+
+    async def _ask_to_end(self) -> None:
+        with suppress(psycopg.Error, OSError):
+            await self._driver.cancel_safe(timeout=CANCEL_SECONDS)
 
     def _depart(self, commands: Sequence[Command]) -> None:
         self._results, self._preparing, self._wanted = [], {}, []

@@ -19,6 +19,8 @@ from hansard.database.dialects.base import block_over, closed
 from hansard.database.dialects.sqlite_connection import Connection, connect, run_script, translate
 from hansard.database.dialects.sqlite_writer import Block, Control, Job, Writer
 from hansard.database.statement import PreparedCall, Rows
+from hansard.errors import OutcomeUnknown
+from hansard.utils.witness import testify
 
 T = TypeVar("T")
 READERS = 4
@@ -57,7 +59,10 @@ class SqliteBackend:
         self._check_open()
         job = Job(calls)
         self._writer.submit(job)
-        return await _outcome(job.done)
+        try:
+            return await _outcome(job.done)
+        finally:
+            testify(done=_is_done(job.done))
 
     @asynccontextmanager
     async def transaction(self, user_id: str) -> AsyncIterator[SqliteTransaction]:
@@ -73,7 +78,10 @@ class SqliteBackend:
             raise
         commit = Control("COMMIT")
         block.ask(commit)
-        await _finished(commit.done)
+        try:
+            await _finished(commit.done)
+        finally:
+            testify(done=_is_done(commit.done))
 
     async def ping(self) -> None:
         """Read one row."""
@@ -154,6 +162,14 @@ class SqliteTransaction:
             await _say(self._block, f"RELEASE {name}")
             raise
         await _say(self._block, f"RELEASE {name}")
+
+
+def _is_done(future: Future[T]) -> bool | None:
+    """Say whether the writer did what was asked; ``None`` when SQLite itself does not know."""
+    if not future.done() or future.cancelled():
+        return False
+    error = future.exception()
+    return None if isinstance(error, OutcomeUnknown) else error is None
 
 
 async def _say(block: Block, sql: str) -> None:

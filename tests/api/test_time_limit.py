@@ -1,0 +1,124 @@
+"""A request that takes too long is stopped, and its sender is told what became of it; what may last, lasts."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from hansard.api import time_limit
+from tests.api.live import LiveServer, serving, settings_for
+from tests.support.observers import Observer, PostgresObserver
+
+SECONDS = 0.4
+
+
+@pytest.fixture(scope="module")
+def hurried(database_url: str) -> Iterator[LiveServer]:
+    """A server without patience, whose assistant speaks slowly."""
+    hasty = settings_for(database_url, pace=0.2).model_copy(update={"body_seconds": SECONDS, "answer_seconds": SECONDS})
+    with serving(hasty) as live:
+        yield live
+
+
+class Expiries:
+    """Tell when the time of a request is over; what follows happens in the server's own time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._over = threading.Semaphore(0)
+        expire = time_limit._Clock._expire
+
+        def tell(clock: time_limit._Clock) -> None:
+            expire(clock)
+            self._over.release()
+
+        monkeypatch.setattr(time_limit._Clock, "_expire", tell)
+
+    def wait(self) -> None:
+        assert self._over.acquire(timeout=30)
+
+
+@pytest.fixture
+def expiries(monkeypatch: pytest.MonkeyPatch) -> Expiries:
+    return Expiries(monkeypatch)
+
+
+def assert_told(answer: httpx.Response, status: int, code: str, *, retry: bool) -> None:
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    assert answer.headers["x-should-retry"] == str(retry).lower()
+    assert answer.headers["x-request-id"].startswith("req_")
+
+
+def test_a_write_that_waits_too_long_is_undone_or_done_and_says_which(
+    hurried: LiveServer, observer: Observer, expiries: Expiries
+):
+    ann = hurried.newcomer()
+    home = ann.http.post("/v1/conversations", json={}).json()["id"]
+
+    def append(number: int) -> httpx.Response:
+        items = [{"role": "user", "content": str(number)}]
+        return ann.http.post(f"/v1/conversations/{home}/items", json={"items": items})
+
+    with ThreadPoolExecutor() as threads:
+        with observer.holding_writers():
+            sent = [threads.submit(append, number) for number in range(4)]
+            for _ in sent:
+                expiries.wait()
+        answers = [future.result() for future in sent]
+    kept = {item["content"][0]["text"] for item in ann.http.get(f"/v1/conversations/{home}/items").json()["data"]}
+    for number, answer in enumerate(answers):
+        if str(number) in kept:
+            assert_told(answer, 503, "done_too_late", retry=False)
+        else:
+            assert_told(answer, 503, "timed_out", retry=True)
+            assert "nothing was written" in answer.json()["error"]["message"]
+    assert append(9).status_code == 200
+
+
+def test_a_database_that_does_not_answer_is_asked_to_stop(hurried: LiveServer, observer: Observer):
+    bob = hurried.newcomer()
+    home = bob.http.post("/v1/conversations", json={}).json()["id"]
+    if not isinstance(observer, PostgresObserver):
+        # Nothing keeps those who read waiting, and one writer waits for another as long as that takes.
+        with observer.holding_writers():
+            assert bob.http.get("/v1/conversations").status_code == 200
+        return
+    with observer.holding_everybody():
+        # The answers come although the lock is never released.
+        assert_told(bob.http.get(f"/v1/conversations/{home}"), 503, "timed_out", retry=True)
+        assert_told(bob.http.post(f"/v1/conversations/{home}", json={"title": "x"}), 503, "timed_out", retry=True)
+    assert bob.http.get(f"/v1/conversations/{home}").json()["title"] is None
+
+
+def test_a_body_that_does_not_come_is_408(hurried: LiveServer):
+    key = hurried.newcomer().key
+    host, port = hurried.url.removeprefix("http://").split(":")
+    head = f"POST /v1/conversations HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Bearer {key}\r\n"
+    for framing, part in [("Content-Length: 100", b'{"a'), ("Transfer-Encoding: chunked", b'3\r\n{"a\r\n')]:
+        with socket.create_connection((host, int(port)), timeout=30) as connection:
+            connection.sendall(f"{head}{framing}\r\n\r\n".encode() + part)
+            answer = connection.makefile("rb").read()
+        # The connection was closed, or this would still be reading.
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b'"code":"request_timeout"' in answer
+        assert b"x-should-retry: true" in answer
+
+
+def test_turns_and_streams_take_their_time(hurried: LiveServer):
+    cyd = hurried.newcomer()
+    home = cyd.http.post("/v1/conversations", json={}).json()["id"]
+    body = {"model": "offline", "input": "Hello there, how are you?", "conversation": home}
+    whole = cyd.http.post("/v1/responses", json=body)
+    assert (whole.status_code, whole.json()["status"]) == (200, "completed")
+    assert whole.elapsed.total_seconds() > SECONDS
+    watched = f"/v1/conversations/{home}/events?after=0"
+    with (
+        cyd.http.stream("GET", watched) as view,
+        cyd.http.stream("POST", "/v1/responses", json=body | {"stream": True}) as turn,
+    ):
+        assert "response.completed" in turn.read().decode()
+        assert turn.elapsed.total_seconds() > SECONDS
+        seen = view.iter_lines()
+        assert any("response.completed" in line for line in seen)
