@@ -248,7 +248,7 @@ class TestThePlan:
             plans = []
             connection.add_notice_handler(lambda notice: plans.append(notice.message_primary))
             found = connection.execute(CALL, [terms, substrings]).fetchall()
-        [plan] = [plan for plan in plans if "WITH found AS" in plan]
+        [plan] = [plan for plan in plans if "WITH newest AS" in plan]
         return len(found), plan[plan.rindex("\nLimit" if "\nLimit" in plan else "\nNested Loop") :]
 
     def test_goes_by_user_and_words_in_one_index_condition(self, big_url):

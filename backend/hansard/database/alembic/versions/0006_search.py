@@ -28,6 +28,7 @@ SEPARATORS = (
     r"\U0001f000-\U0001faff]+"
 )
 
+# To count the characters of a text takes longer than to look for something in it, so `left` is for long texts only.
 # 200,000 characters have at most 800 kB of words. A tsvector beyond a megabyte is an error, and would be one of the
 # write that brings the message. In PL/pgSQL because an SQL function would be inlined, and its cost with it: the planner
 # would then rather compute the words of all messages than use the index.
@@ -37,7 +38,10 @@ LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE COST 5000
 AS $function$
 BEGIN
     RETURN pg_catalog.to_tsvector(
-        language, pg_catalog.regexp_replace(pg_catalog.left(content, 200000), {separators}, ' ', 'g'));
+        language,
+        pg_catalog.regexp_replace(
+            CASE WHEN pg_catalog.octet_length(content) <= 200000 THEN content ELSE pg_catalog.left(content, 200000) END,
+            {separators}, ' ', 'g'));
 END
 $function$
 """
@@ -73,12 +77,15 @@ LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 AS $function$
 DECLARE
     size bigint := pg_catalog.length(beginning);
+    bytes bigint := pg_catalog.octet_length(beginning);
     total bigint := 0;
     times bigint;
     mark text;
 BEGIN
     FOREACH mark IN ARRAY marks LOOP
-        times := (size - pg_catalog.length(pg_catalog.replace(beginning, mark, ''))) / pg_catalog.length(mark);
+        -- In bytes, which need not be counted.
+        times := (bytes - pg_catalog.octet_length(pg_catalog.replace(beginning, mark, '')))
+            / pg_catalog.octet_length(mark);
         total := total + 1000000 * times / (1000 * times + 1000 + size);
     END LOOP;
     RETURN total;
@@ -86,9 +93,11 @@ END
 $function$
 """
 
-# With the arguments' values before it, the planner drops what is not asked for and takes the indexes for the rest; the
-# finds come first and alone, because joined to conversations, or to one another by OR, it would try every message. The
-# newest 2,000 are ranked, so that a word that is everywhere costs no more than one that is in many places.
+# With the arguments' values before it, the planner drops what is not asked for and takes the indexes for the rest. The
+# finds come first and alone, fenced by OFFSET: among the other conditions, or joined to one another by OR, it would try
+# every message. The newest 2,000 are ranked, so that a word that is everywhere costs little more than one that is in
+# many places; a find of both kinds counts twice until then. The memory is for remembering the finds one by one: beyond
+# it whole pages are remembered, and the words of all their messages computed again.
 SEARCH = """
 CREATE FUNCTION {schema}.hansard_search(
     language regconfig, wanted text[], unwanted text[], substrings boolean,
@@ -101,6 +110,7 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_custom_plan
 SET max_parallel_workers_per_gather = 0
+SET work_mem = '16MB'
 AS $function$
 #variable_conflict use_column
 DECLARE
@@ -145,37 +155,47 @@ BEGIN
     END IF;
     words := coalesce(words && !! not_words, words);
     RETURN QUERY
-    WITH found AS MATERIALIZED (
-        SELECT m.created_at, m.conversation_id, m.position, m.role
-        FROM {schema}.messages AS m
-        WHERE m.user_id = me
-          AND (in_conversation IS NULL OR m.conversation_id = in_conversation)
-          AND {schema}.hansard_words(language, m.content) @@ words
-          AND (phrases = '{{}}' OR lower(left(m.content, 200000)) ~ ALL (phrases))
-          AND NOT (substrings AND left(m.content, 200000) ILIKE ANY (not_patterns))
-        UNION
-        SELECT m.created_at, m.conversation_id, m.position, m.role
-        FROM {schema}.messages AS m
-        WHERE m.user_id = me
-          AND (in_conversation IS NULL OR m.conversation_id = in_conversation)
-          AND substrings
-          AND left(m.content, 200000) ILIKE longest
-          AND left(m.content, 200000) ILIKE ALL (patterns)
-          AND NOT left(m.content, 200000) ILIKE ANY (not_patterns)
-          AND (not_words IS NULL OR NOT {schema}.hansard_words(language, m.content) @@ not_words)
-    ), newest AS MATERIALIZED (
-        SELECT f.*, c.title
-        FROM found AS f
-        JOIN {schema}.conversations AS c ON c.user_id = me AND c.id = f.conversation_id
-        WHERE (by_role IS NULL OR f.role = by_role)
-          AND (since IS NULL OR f.created_at >= since)
-          AND (until IS NULL OR f.created_at < until)
-          AND (is_archived IS NULL OR is_archived = (c.archived_at IS NOT NULL))
-        ORDER BY f.created_at DESC, f.conversation_id DESC, f.position DESC
+    WITH newest AS MATERIALIZED (
+        SELECT DISTINCT n.* FROM (
+            SELECT f.created_at, f.conversation_id, f.position
+            FROM (
+                SELECT m.created_at, m.conversation_id, m.position, m.role
+                FROM {schema}.messages AS m
+                WHERE m.user_id = me
+                  AND (in_conversation IS NULL OR m.conversation_id = in_conversation)
+                  AND {schema}.hansard_words(language, m.content) @@ words
+                  AND (phrases = '{{}}'
+                       OR lower(CASE WHEN octet_length(m.content) <= 200000 THEN m.content
+                                     ELSE left(m.content, 200000) END) ~ ALL (phrases))
+                  AND NOT (substrings AND left(m.content, 200000) ILIKE ANY (not_patterns))
+                UNION ALL
+                SELECT m.created_at, m.conversation_id, m.position, m.role
+                FROM {schema}.messages AS m
+                WHERE m.user_id = me
+                  AND (in_conversation IS NULL OR m.conversation_id = in_conversation)
+                  AND substrings
+                  AND left(m.content, 200000) ILIKE longest
+                  AND left(m.content, 200000) ILIKE ALL (patterns)
+                  AND NOT left(m.content, 200000) ILIKE ANY (not_patterns)
+                  AND (not_words IS NULL OR NOT {schema}.hansard_words(language, m.content) @@ not_words)
+                OFFSET 0
+            ) AS f
+            WHERE (by_role IS NULL OR f.role = by_role)
+              AND (since IS NULL OR f.created_at >= since)
+              AND (until IS NULL OR f.created_at < until)
+              AND (is_archived IS NULL OR f.conversation_id IN (
+                  SELECT c.id FROM {schema}.conversations AS c
+                  WHERE c.user_id = me AND is_archived = (c.archived_at IS NOT NULL)))
+            ORDER BY f.created_at DESC, f.conversation_id DESC, f.position DESC
+            LIMIT 4000
+        ) AS n
+        ORDER BY n.created_at DESC, n.conversation_id DESC, n.position DESC
         LIMIT 2000
     ), ranked AS (
-        SELECT m.conversation_id, m.position, m.kind, m.role, m.public_id, m.created_at, m.content, n.title,
-                {schema}.hansard_rank(lower(left(m.content, 4000)), marks) AS rank
+        SELECT m.conversation_id, m.position, m.kind, m.role, m.public_id, m.created_at, m.content,
+                {schema}.hansard_rank(
+                    lower(CASE WHEN octet_length(m.content) <= 4000 THEN m.content ELSE left(m.content, 4000) END),
+                    marks) AS rank
         FROM newest AS n
         JOIN {schema}.messages AS m
           ON m.user_id = me AND m.conversation_id = n.conversation_id AND m.position = n.position
@@ -187,9 +207,11 @@ BEGIN
         ORDER BY r.rank DESC, r.created_at DESC, r.conversation_id DESC, r.position DESC
         LIMIT page
     )
-    SELECT l.rank, l.created_at, l.conversation_id, l.position, l.kind, l.role, l.public_id, l.title,
+    SELECT l.rank, l.created_at, l.conversation_id, l.position, l.kind, l.role, l.public_id, c.title,
            substr(l.content, f.start, 2000), f.start > 1, length(l.content) >= f.start + 2000, stems
-    FROM listed AS l, LATERAL (
+    FROM listed AS l
+    JOIN {schema}.conversations AS c ON c.user_id = me AND c.id = l.conversation_id,
+    LATERAL (
         SELECT greatest(1, coalesce(min(nullif(strpos(beginning, mark), 0)), 1) - 400) AS start
         FROM (SELECT lower(left(l.content, 200000))) AS b(beginning), unnest(marks) AS mark
     ) AS f
