@@ -6,6 +6,7 @@ from typing import Any, get_args
 import openai
 import pytest
 from openai.types.conversations import ConversationItem
+from openai.types.responses import ResponseIncludable
 
 from hansard.models.kinds import KINDS
 from tests.api.live import Person
@@ -124,15 +125,78 @@ def test_every_item_type_comes_back_valid_and_as_sent(ann: Person, kind: str):
         assert json.dumps(kept) == json.dumps(sent)
 
 
-def test_include_is_accepted(ann: Person):
+LOGPROB = {"token": "a", "bytes": [97], "logprob": -0.5, "top_logprobs": []}
+PAGE = {"type": "url", "url": "https://milk.example"}
+INCLUDED: dict[str, tuple[dict[str, Any], Any, Any]] = {
+    # By the value of include: an item, where it has what is asked for, and what stands there for those who do not ask.
+    "code_interpreter_call.outputs": (
+        {"type": "code_interpreter_call", "container_id": "k", "code": "1", "outputs": [{"type": "logs", "logs": "1"}]},
+        ("outputs",),
+        None,
+    ),
+    "computer_call_output.output.image_url": (sample("computer_call_output"), ("output", "image_url"), "gone"),
+    "file_search_call.results": (
+        {"type": "file_search_call", "queries": ["milk"], "results": [{"text": "milk", "score": 0.5}]},
+        ("results",),
+        None,
+    ),
+    "message.input_image.image_url": (
+        {"role": "user", "content": [{"type": "input_image", "image_url": "data:x"}]},
+        ("content", 0, "image_url"),
+        "gone",
+    ),
+    "message.output_text.logprobs": (
+        {"role": "assistant", "content": [{"type": "output_text", "text": "a", "logprobs": [LOGPROB]}]},
+        ("content", 0, "logprobs"),
+        [],
+    ),
+    "reasoning.encrypted_content": (sample("reasoning"), ("encrypted_content",), "gone"),
+    "web_search_call.action.sources": (
+        {"type": "web_search_call", "action": {"type": "search", "query": "milk", "sources": [PAGE]}},
+        ("action", "sources"),
+        "gone",
+    ),
+    "web_search_call.results": (
+        {"type": "web_search_call", "action": {"type": "search", "query": "milk"}, "results": [{"title": "Milk"}]},
+        ("results",),
+        "gone",
+    ),
+}
+
+
+def at(item: Any, path: tuple[str | int, ...]) -> Any:
+    for step in path:
+        if isinstance(item, dict) and step not in item:
+            return "gone"
+        item = item[step]
+    return item
+
+
+def test_every_value_of_include_that_the_sdk_has_is_known_here():
+    assert set(get_args(ResponseIncludable)) == set(INCLUDED)
+
+
+@pytest.mark.parametrize("value", INCLUDED)
+def test_of_what_can_be_included_that_is_given_which_is_asked_for(ann: Person, value: Any):
+    sent, path, otherwise = INCLUDED[value]
+    items = ann.sdk.conversations.items
+    home = ann.sdk.conversations.create().id
+    other: Any = next(one for one in INCLUDED if one != value)
+    made = items.create(home, items=[sent], include=[value])  # type: ignore[list-item] # any type
+    item_id = made.data[0].id or ""
+    raw = ann.http.get(f"/v1/conversations/{home}/items/{item_id}").json()
+    assert at(raw, path) == at(sent, path) != otherwise
+    wanting = [made.data[0], *items.list(home, include=[value, other])]
+    wanting.append(items.retrieve(item_id, conversation_id=home, include=[value]))
+    assert [at(one.to_dict(), path) for one in wanting] == [at(sent, path)] * 3
+    created = items.create(ann.sdk.conversations.create().id, items=[sent], include=[other])  # type: ignore[list-item] # any type
+    without = [*created.data, *items.list(home, include=[other])]
+    without.append(items.retrieve(item_id, conversation_id=home, include=[other]))
+    assert [at(one.to_dict(), path) for one in without] == [otherwise] * 3
+
+
+def test_what_the_api_cannot_include_is_refused(ann: Person):
     conversation = ann.sdk.conversations.create()
-    include: Any = ["message.output_text.logprobs", "reasoning.encrypted_content"]
-    made = ann.sdk.conversations.items.create(
-        conversation.id, items=[{"role": "user", "content": "Hello"}], include=include
-    )
-    assert made.data[0].id
-    assert texts(ann.sdk.conversations.items.list(conversation.id, include=include)) == ["Hello"]
-    ann.sdk.conversations.items.retrieve(made.data[0].id, conversation_id=conversation.id, include=include)
     with pytest.raises(openai.BadRequestError, match="include"):
         ann.sdk.conversations.items.list(conversation.id, include=["nothing"])  # type: ignore[list-item] # on purpose
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from hansard.api.answers import JsonAnswer
 from hansard.api.bodies import check_known, missing
 from hansard.api.conversations import conversation_view
 from hansard.api.deps import JsonBody, OurTurns, OwnStore
 from hansard.api.idempotency import Once
+from hansard.api.includes import LeftOut
 from hansard.api.intake import check_items, settle_items
 from hansard.api.openapi import body_of, describes
-from hansard.api.paging import Limit, OrderOf, checked_include
+from hansard.api.paging import Limit, OrderOf
 from hansard.api.wire import get_item, item_json, item_list_json, read_conversation_id, read_item_ref
 from hansard.errors import NotFound
 from hansard.utils.json_text import write_json
@@ -21,18 +22,18 @@ from hansard.utils.json_text import write_json
 router = APIRouter(tags=["Items"])
 
 _FIELDS: Final = frozenset({"items"})
-_INCLUDE: Final = [Depends(checked_include)]
 
 
 @router.post(
     "/v1/conversations/{conversation_id}/items",
     operation_id="createConversationItems",
     summary="Append items",
-    dependencies=_INCLUDE,
     responses=describes("ConversationItemList"),
     openapi_extra=body_of("CreateItems"),
 )
-async def create_items(store: OwnStore, conversation_id: str, body: JsonBody, once: Once) -> Response:
+async def create_items(
+    store: OwnStore, conversation_id: str, body: JsonBody, once: Once, left_out: LeftOut
+) -> Response:
     """Append up to 20 items, all or none, and return them in the order sent."""
     check_known(body, known=_FIELDS)
     if "items" not in body:
@@ -45,7 +46,7 @@ async def create_items(store: OwnStore, conversation_id: str, body: JsonBody, on
         if not items:
             await store.conversations.get(home)
         stored = await store.items.append(home, items) if items else []
-        return JsonAnswer(item_list_json(stored, has_more=False))
+        return JsonAnswer(item_list_json(stored, has_more=False, left_out=left_out))
 
     return await once(append)
 
@@ -54,13 +55,13 @@ async def create_items(store: OwnStore, conversation_id: str, body: JsonBody, on
     "/v1/conversations/{conversation_id}/items",
     operation_id="listConversationItems",
     summary="List items",
-    dependencies=_INCLUDE,
     responses=describes("ConversationItemList"),
 )
 async def list_items(
     store: OwnStore,
     turns: OurTurns,
     conversation_id: str,
+    left_out: LeftOut,
     limit: Limit = 20,
     order: OrderOf = "desc",
     after: Annotated[str | None, Query(description="The id of the last item seen; it may be deleted by now.")] = None,
@@ -77,20 +78,19 @@ async def list_items(
         if error.noun != "item":
             raise
         raise NotFound("item", after) from None
-    return JsonAnswer(item_list_json(page.data, has_more=page.has_more))
+    return JsonAnswer(item_list_json(page.data, has_more=page.has_more, left_out=left_out))
 
 
 @router.get(
     "/v1/conversations/{conversation_id}/items/{item_id}",
     operation_id="getConversationItem",
     summary="Retrieve an item",
-    dependencies=_INCLUDE,
     responses=describes("ConversationItem"),
 )
-async def get_one_item(store: OwnStore, conversation_id: str, item_id: str) -> Response:
+async def get_one_item(store: OwnStore, conversation_id: str, item_id: str, left_out: LeftOut) -> Response:
     """Return one item."""
     found = await get_item(store.items, read_conversation_id(conversation_id), item_id)
-    return JsonAnswer(item_json(found))
+    return JsonAnswer(item_json(found, left_out))
 
 
 @router.delete(

@@ -10,7 +10,8 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from hansard.api.answers import JsonAnswer
 from hansard.api.deps import JsonBody, OurTurns, OwnStore
 from hansard.api.idempotency import KeyOfRequest
-from hansard.api.paging import Limit, OrderOf, checked_include
+from hansard.api.includes import LeftOut, checked_include
+from hansard.api.paging import Limit, OrderOf
 from hansard.api.streams import EventStream, Frame, last_event_id, read_sequence
 from hansard.api.time_limit import without_limit
 from hansard.api.turn_bodies import REQUEST, read_turn, sent_id
@@ -132,11 +133,11 @@ async def cancel_response(store: OwnStore, turns: OurTurns, response_id: str) ->
     "/v1/responses/{response_id}/input_items",
     operation_id="listInputItems",
     summary="List the items a response began with",
-    dependencies=[Depends(checked_include)],
 )
 async def list_input_items(
     store: OwnStore,
     response_id: str,
+    left_out: LeftOut,
     limit: Limit = 20,
     order: OrderOf = "desc",
     after: Annotated[str | None, Query(description="The id of the last item seen; it may be deleted by now.")] = None,
@@ -147,7 +148,7 @@ async def list_input_items(
     if after is not None:
         ref = read_item_ref(after, (await store.turns.get(turn_id)).conversation_id)
     page = await store.turns.input_items(turn_id, limit=limit, after=ref, order=order)
-    return JsonAnswer(item_list_json(page.data, has_more=page.has_more))
+    return JsonAnswer(item_list_json(page.data, has_more=page.has_more, left_out=left_out))
 
 
 async def _stream(turns: Turns, turn: Turn, *, after: int) -> Response:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 from uuid import UUID
 
+from hansard.api.includes import leave_out
 from hansard.errors import NotFound
 from hansard.models.kinds import KINDS, PREFIXES, prefix_of
 from hansard.models.limits import JsonObject
@@ -102,13 +103,13 @@ def item_id(read: StoredItem) -> str:
     return ids.spell(prefix, read.conversation_id, read.position)
 
 
-def item_json(read: MessageRead) -> bytes:
-    """Return a stored item as the API shows it, as JSON.
+def item_json(read: MessageRead, left_out: frozenset[str] = frozenset()) -> bytes:
+    """Return a stored item as the API shows it, as JSON, without what is left out (see `leave_out`).
 
     Nearly all items are messages with one text; they are written without building the object first.
     """
     if read.payload is not None:
-        return write_json(item_view(read))
+        return write_json(leave_out(item_view(read), left_out))
     role, status, text = json.dumps(read.role), json.dumps(read.status or COMPLETED), json.dumps(read.content)
     part = (
         f'{{"type":"output_text","text":{text},"annotations":[],"logprobs":[]}}'
@@ -131,10 +132,10 @@ def list_json(data: Sequence[bytes], *, first_id: str, last_id: str, has_more: b
     return b'{"object":"list","data":[' + b",".join(data) + b"]," + write_json(ends)[1:]
 
 
-def item_list_json(page: Sequence[MessageRead], *, has_more: bool) -> bytes:
+def item_list_json(page: Sequence[MessageRead], *, has_more: bool, left_out: frozenset[str] = frozenset()) -> bytes:
     """Return a page of items."""
     first, last = (item_id(page[0]), item_id(page[-1])) if page else ("", "")
-    return list_json([item_json(read) for read in page], first_id=first, last_id=last, has_more=has_more)
+    return list_json([item_json(read, left_out) for read in page], first_id=first, last_id=last, has_more=has_more)
 
 
 def normalise(item: JsonObject) -> JsonObject:
