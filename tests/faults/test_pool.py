@@ -165,6 +165,22 @@ async def test_a_server_that_falls_silent_is_given_up(pg_proxy, proxy, monkeypat
     await database.close()
 
 
+async def test_who_falls_silent_in_the_middle_of_a_write_keeps_no_lock(proxy, user, pg_url, monkeypatch):
+    """A large write leaves in pieces, so a process may be paused when half of it has arrived."""
+    made = await user.conversations.create()
+    monkeypatch.setattr(postgres, "TRANSACTION_SECONDS", 0.5)
+    proxy.cut = Cut(Direction.REQUEST, after=20_000, stalls=True)
+    cut = asyncio.create_task(user.items.append(made.id, says("x" * 30_000)))
+    await proxy.stalled()
+    awake = await open_database(pg_url)
+    await asyncio.wait_for(SqlStore(awake).for_user(user.user_id).items.append(made.id, says("hello")), 20)
+    await awake.close()
+    proxy.resume()
+    with pytest.raises(OutcomeUnknown):
+        await cut
+    assert [item.content for item in await walk_items(user, made.id)] == ["hello"]
+
+
 @pytest_asyncio.fixture(loop_scope="module")
 async def prepared(pg_proxy: tuple[Proxy, str]) -> AsyncIterator[Database]:
     """A database whose connections are direct, so that statements stay prepared on them."""

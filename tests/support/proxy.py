@@ -24,10 +24,11 @@ class Direction(Enum):
 
 
 class Cut(NamedTuple):
-    """Say where the next connection that carries bytes is torn: after this many in this direction."""
+    """Say where the next connection that carries bytes is torn, or stalls: after this many in this direction."""
 
     direction: Direction
     after: int
+    stalls: bool = False
 
 
 @dataclass(eq=False)
@@ -56,6 +57,7 @@ class Proxy:
         self.cut: Cut | None = None
         self._flowing = asyncio.Event()
         self._flowing.set()
+        self._stalled = asyncio.Event()
         self._handlers: set[asyncio.Task[None]] = set()
 
     def forget(self) -> None:
@@ -82,9 +84,15 @@ class Proxy:
     def stall(self) -> None:
         """Carry nothing from now on, and keep every connection open."""
         self._flowing.clear()
+        self._stalled.set()
+
+    async def stalled(self) -> None:
+        """Return when nothing is carried any more."""
+        await self._stalled.wait()
 
     def resume(self) -> None:
         """Carry again, beginning with what has waited."""
+        self._stalled.clear()
         self._flowing.set()
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -156,6 +164,11 @@ class Proxy:
             self.cut = cut._replace(after=cut.after - len(data))
             return
         self.cut = None
+        if cut.stalls:
+            self.stall()
+            await self._flowing.wait()
+            end.write(data[cut.after :])
+            return
         link.tear()
         raise ConnectionAbortedError
 

@@ -54,7 +54,8 @@ class SqlKeys:
         tidy = sql.TIDY[self.scope.database.arrays]
         steps: list[Step] = [(sql.FORGET_EXPIRED, values), (tidy, values), (sql.CLAIM, values)]
         if self.scope.database.dialect_name == "postgresql":
-            steps.insert(0, (sql.BOUND_WAITS, {"patience": f"{self.patience // _MILLISECOND}ms"}))
+            patience = self.patience // _MILLISECOND
+            steps.insert(0, (sql.BOUND_WAITS, {"patience": f"{patience}ms", "idleness": f"{2 * patience}ms"}))
         try:
             await self.scope.write(steps)
         except ConstraintViolation as violation:

@@ -35,7 +35,13 @@ _COMMIT = Command(b"COMMIT")
 _ROLLBACK = Command(b"ROLLBACK")
 # Set for this transaction alone, so that nothing is left on a connection that a pooler hands to somebody else.
 _SCOPE = b"SELECT set_config('role', $1, true), set_config('hansard.user_id', $2, true)"
-_BOUND = b"SELECT set_config('idle_in_transaction_session_timeout', $1, true)"
+_BOUND_IDLENESS = b"SELECT set_config('idle_in_transaction_session_timeout', $1, true)"
+# A process that is paused with half a flight sent is no idle one to the server: it would keep its locks until it wakes.
+# Servers before 17 cannot bound that; there the name is one that means nothing.
+_BOUND_WRITING = (
+    b"SELECT set_config(CASE WHEN current_setting('server_version_num')::int >= 170000 "
+    b"THEN 'transaction_timeout' ELSE 'hansard.transaction_timeout' END, $1, true)"
+)
 
 
 class PostgresBackend:
@@ -65,7 +71,8 @@ class PostgresBackend:
 
     async def write(self, user_id: str, calls: Sequence[PreparedCall], *, idempotent: bool) -> list[Rows]:
         """Run a script and commit it."""
-        commands = [_BEGIN, self.scope(user_id), *map(self.command, calls), _COMMIT]
+        bound = Command(_BOUND_WRITING, [_longest()], b"hansard_bound" if self._prepare else None)
+        commands = [_BEGIN, self.scope(user_id), bound, *map(self.command, calls), _COMMIT]
         return await self._send(commands, writing=True, again=idempotent)
 
     @asynccontextmanager
@@ -187,8 +194,8 @@ class PostgresTransaction:
         self._turn = asyncio.Lock()
         self._names = count(1)
         self._deadline = asyncio.get_running_loop().time() + TRANSACTION_SECONDS
-        bound = Command(_BOUND, [f"{TRANSACTION_SECONDS:.0f}s"])
-        self._opening: Sequence[Command] = [_BEGIN, backend.scope(user_id), bound]
+        bounds = [Command(bound, [_longest()]) for bound in (_BOUND_IDLENESS, _BOUND_WRITING)]
+        self._opening: Sequence[Command] = [_BEGIN, backend.scope(user_id), *bounds]
 
     async def run(self, calls: Sequence[PreparedCall]) -> list[Rows]:
         """Run a script under a savepoint of its own, in one trip."""
@@ -280,6 +287,10 @@ async def _connect(conninfo: str) -> Connection:
     except (psycopg.Error, OSError, asyncio.TimeoutError) as error:
         reason = " ".join(str(error).split()) or f"no answer within {CONNECT_SECONDS:.0f} s"
         raise DatabaseUnavailable(f"cannot connect to PostgreSQL: {reason}") from None
+
+
+def _longest() -> str:
+    return f"{TRANSACTION_SECONDS * 1000:.0f}ms"
 
 
 def _lost_inside() -> DatabaseUnavailable:

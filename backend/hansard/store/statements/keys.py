@@ -16,8 +16,12 @@ _OWN = k.user_id == bindparam("user_id")
 _THIS = _OWN & (k.key == bindparam("key"))
 _EXPIRED = k.created_at < bindparam("expired", type_=k.created_at.type)
 
-# Lets the statements that follow in this transaction wait for a lock no longer than this.
-BOUND_WAITS = select(func.set_config("lock_timeout", bindparam("patience"), True))
+# Lets the statements that follow in this transaction wait for a lock no longer than this, and a process that is paused
+# between them keep its own locks no longer than that.
+BOUND_WAITS = select(
+    func.set_config("lock_timeout", bindparam("patience"), True),
+    func.set_config("idle_in_transaction_session_timeout", bindparam("idleness"), True),
+)
 
 FORGET_EXPIRED = delete(table).where(_THIS, _EXPIRED)
 # Rows that somebody else is just deleting are left to them: nobody need wait for that.
