@@ -18,6 +18,10 @@ FINAL = {"response.completed", "response.failed", "response.incomplete"}
 PATIENCE = 60.0
 
 
+class StuckError(Exception):
+    """Say that nobody answers any more."""
+
+
 @dataclass
 class Figures:
     """Count what happened, and above all what must not."""
@@ -194,6 +198,12 @@ class Audit:
 
     async def run(self) -> None:
         """Look at everything the client knows of, then let it go on."""
+        try:
+            await self._look()
+        except StuckError as error:
+            self.figures.blame("stuck", str(error))
+
+    async def _look(self) -> None:
         for headers, body in self.client.keyed:
             await self._ask_again(headers, body)
         for turn in self.client.turns:
@@ -315,7 +325,8 @@ class Audit:
             again = answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR or "conversation_locked" in answer.text
             if not again:
                 return answer
-            assert asyncio.get_running_loop().time() < deadline, f"{method} {path}: {answer.status_code} {answer.text}"
+            if asyncio.get_running_loop().time() > deadline:
+                raise StuckError(f"{method} {path}: {answer.status_code} {answer.text}")
             await asyncio.sleep(0.1)
 
 

@@ -53,8 +53,10 @@ class Child:
             time.sleep(0.005)
 
     def pause(self) -> None:
-        """Stop it in its tracks."""
+        """Stop it in its tracks, and return when every thread has stopped: one may be inside a system call."""
         os.kill(self.pid, signal.SIGSTOP)
+        while not all(_is_stopped(thread) for thread in Path(f"/proc/{self.pid}/task").iterdir()):
+            time.sleep(0.001)
 
     def wake(self) -> None:
         """Let it go on as if no time had passed."""
@@ -111,6 +113,11 @@ def nursery(folder: Path, settings: Mapping[str, str]) -> Iterator[Nursery]:
         for pipe in (parent.stdin, parent.stdout):
             if pipe is not None:
                 pipe.close()
+
+
+def _is_stopped(thread: Path) -> bool:
+    # The name before the state is in parentheses and may hold anything.
+    return (thread / "stat").read_text().rpartition(") ")[2].startswith("T")
 
 
 def _answers(url: str) -> bool:
