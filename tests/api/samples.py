@@ -43,3 +43,42 @@ ITEMS: dict[str, dict[str, Any]] = {
 def sample(kind: str) -> dict[str, Any]:
     """The item of a type, with its type first."""
     return {"type": kind, **ITEMS[kind]}
+
+
+LOGPROB = {"token": "a", "bytes": [97], "logprob": -0.5, "top_logprobs": []}
+PAGE = {"type": "url", "url": "https://milk.example"}
+INCLUDED: dict[str, tuple[dict[str, Any], Any, Any]] = {
+    # By the value of include: an item, where it has what is asked for, and what stands there for those who do not ask.
+    "code_interpreter_call.outputs": (
+        {"type": "code_interpreter_call", "container_id": "k", "code": "1", "outputs": [{"type": "logs", "logs": "1"}]},
+        ("outputs",),
+        None,
+    ),
+    "computer_call_output.output.image_url": (sample("computer_call_output"), ("output", "image_url"), "gone"),
+    "file_search_call.results": (
+        {"type": "file_search_call", "queries": ["milk"], "results": [{"text": "milk", "score": 0.5}]},
+        ("results",),
+        None,
+    ),
+    "message.input_image.image_url": (
+        {"role": "user", "content": [{"type": "input_image", "image_url": "data:x"}]},
+        ("content", 0, "image_url"),
+        "gone",
+    ),
+    "message.output_text.logprobs": (
+        {"role": "assistant", "content": [{"type": "output_text", "text": "a", "logprobs": [LOGPROB]}]},
+        ("content", 0, "logprobs"),
+        [],
+    ),
+    "reasoning.encrypted_content": (sample("reasoning"), ("encrypted_content",), "gone"),
+    "web_search_call.action.sources": (
+        {"type": "web_search_call", "action": {"type": "search", "query": "milk", "sources": [PAGE]}},
+        ("action", "sources"),
+        "gone",
+    ),
+    "web_search_call.results": (
+        {"type": "web_search_call", "action": {"type": "search", "query": "milk"}, "results": [{"title": "Milk"}]},
+        ("results",),
+        "gone",
+    ),
+}

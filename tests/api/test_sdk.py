@@ -10,7 +10,7 @@ from openai.types.responses import ResponseIncludable
 
 from hansard.models.kinds import KINDS
 from tests.api.live import Person
-from tests.api.samples import ITEMS, sample
+from tests.api.samples import INCLUDED, ITEMS, sample
 
 SDK_KINDS = {get_args(item.model_fields["type"].annotation)[0] for item in get_args(get_args(ConversationItem)[0])}
 
@@ -81,17 +81,32 @@ def test_auto_pagination_walks_a_thousand_items_both_ways(ann: Person):
 async def test_the_async_client_does_the_same(ann: Person):
     async with ann.async_sdk() as sdk:
         conversation = await sdk.conversations.create(metadata={"a": "b"})
-        await sdk.conversations.items.create(
-            conversation.id, items=[{"role": "user", "content": str(n)} for n in range(12)]
-        )
-        walked = [item async for item in sdk.conversations.items.list(conversation.id, order="asc", limit=5)]
-        assert texts(walked) == [str(n) for n in range(12)]
-        item_id = walked[0].id
+        assert await sdk.conversations.retrieve(conversation.id) == conversation
+        made = await sdk.conversations.items.create(conversation.id, items=[{"role": "user", "content": "one"}])
+        item_id = made.data[0].id
         assert item_id
-        assert await sdk.conversations.items.retrieve(item_id, conversation_id=conversation.id) == walked[0]
+        assert await sdk.conversations.items.retrieve(item_id, conversation_id=conversation.id) == made.data[0]
         assert (await sdk.conversations.items.delete(item_id, conversation_id=conversation.id)).id == conversation.id
+        assert (await sdk.conversations.items.list(conversation.id)).data == []
         assert (await sdk.conversations.update(conversation.id, metadata={})).metadata == {}
         assert (await sdk.conversations.delete(conversation.id)).deleted
+        with pytest.raises(openai.NotFoundError):
+            await sdk.conversations.retrieve(conversation.id)
+
+
+async def test_the_async_client_sees_every_item_type_and_walks_a_thousand_items_both_ways(ann: Person):
+    conversation = ann.sdk.conversations.create()
+    for start in range(0, 1020, 20):
+        ann.append(conversation.id, *(str(number) for number in range(start, start + 20)))
+    async with ann.async_sdk() as sdk:
+        kinds: list[Any] = [sample(kind) for kind in ITEMS]
+        for batch in (kinds[:20], kinds[20:]):
+            await sdk.conversations.items.create(conversation.id, items=batch)
+        upwards = [item async for item in sdk.conversations.items.list(conversation.id, order="asc", limit=100)]
+        downwards = [item async for item in sdk.conversations.items.list(conversation.id, limit=99)]
+    assert texts(upwards[:1020]) == [str(number) for number in range(1020)]
+    assert [item.type for item in upwards[1020:]] == list(ITEMS)
+    assert downwards == upwards[::-1]
 
 
 def test_every_item_type_of_the_sdk_is_known_here():
@@ -123,45 +138,6 @@ def test_every_item_type_comes_back_valid_and_as_sent(ann: Person, kind: str):
         assert kept == sent
     else:
         assert json.dumps(kept) == json.dumps(sent)
-
-
-LOGPROB = {"token": "a", "bytes": [97], "logprob": -0.5, "top_logprobs": []}
-PAGE = {"type": "url", "url": "https://milk.example"}
-INCLUDED: dict[str, tuple[dict[str, Any], Any, Any]] = {
-    # By the value of include: an item, where it has what is asked for, and what stands there for those who do not ask.
-    "code_interpreter_call.outputs": (
-        {"type": "code_interpreter_call", "container_id": "k", "code": "1", "outputs": [{"type": "logs", "logs": "1"}]},
-        ("outputs",),
-        None,
-    ),
-    "computer_call_output.output.image_url": (sample("computer_call_output"), ("output", "image_url"), "gone"),
-    "file_search_call.results": (
-        {"type": "file_search_call", "queries": ["milk"], "results": [{"text": "milk", "score": 0.5}]},
-        ("results",),
-        None,
-    ),
-    "message.input_image.image_url": (
-        {"role": "user", "content": [{"type": "input_image", "image_url": "data:x"}]},
-        ("content", 0, "image_url"),
-        "gone",
-    ),
-    "message.output_text.logprobs": (
-        {"role": "assistant", "content": [{"type": "output_text", "text": "a", "logprobs": [LOGPROB]}]},
-        ("content", 0, "logprobs"),
-        [],
-    ),
-    "reasoning.encrypted_content": (sample("reasoning"), ("encrypted_content",), "gone"),
-    "web_search_call.action.sources": (
-        {"type": "web_search_call", "action": {"type": "search", "query": "milk", "sources": [PAGE]}},
-        ("action", "sources"),
-        "gone",
-    ),
-    "web_search_call.results": (
-        {"type": "web_search_call", "action": {"type": "search", "query": "milk"}, "results": [{"title": "Milk"}]},
-        ("results",),
-        "gone",
-    ),
-}
 
 
 def at(item: Any, path: tuple[str | int, ...]) -> Any:
