@@ -1,11 +1,12 @@
-"""Where the tests' folders lie: in memory, where there is room, because SQLite waits for the disk at each commit.
+"""Where everything temporary lies: in memory, where there is room, because databases wait for a disk at each commit.
 
-Memory loses what a file system may lose only with the machine; a test kills processes, and what these wrote outlives
-them there just as on a disk. `--basetemp` names another place.
+Memory loses what a disk may lose, too, only with the whole machine: the tests kill processes, and what these wrote
+outlives them in either. TMPDIR names another place.
 """
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,5 +16,8 @@ ROOM = 2 * 1024**3
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if MEMORY.is_dir() and os.access(MEMORY, os.W_OK | os.X_OK) and shutil.disk_usage(MEMORY).free >= ROOM:
-        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+    if "TMPDIR" in os.environ or not MEMORY.is_dir() or not os.access(MEMORY, os.W_OK | os.X_OK):
+        return
+    if shutil.disk_usage(MEMORY).free >= ROOM:
+        os.environ["TMPDIR"] = str(MEMORY)
+        tempfile.tempdir = None  # it remembers the place it found first

@@ -10,6 +10,7 @@ import itertools
 import os
 import secrets
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -34,7 +35,7 @@ BASE_SETTINGS = {
     "timezone": "UTC",
 }
 # A test server's data need not survive a power failure. `durable=True` leaves PostgreSQL's own defaults instead.
-FAST_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+FAST_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "128MB"}
 
 
 class PostgresServer:
@@ -174,9 +175,7 @@ def running_postgres(*, durable: bool = False, settings: Mapping[str, str] | Non
 
 @contextlib.contextmanager
 def _guarded_workspace() -> Iterator[Path]:
-    # Root's TMPDIR may lie in a folder that is closed to the unprivileged account.
-    parent = "/tmp" if os.geteuid() == 0 else None
-    workspace = Path(tempfile.mkdtemp(prefix="hansard-pg-", dir=parent))
+    workspace = Path(tempfile.mkdtemp(prefix="hansard-pg-", dir=_parent()))
     workspace.chmod(0o711)  # the unprivileged account must reach a copied wheel, nobody need list it
     guard = subprocess.Popen(
         [sys.executable, "-I", "-S", pg_guard.__file__, str(workspace)],
@@ -189,6 +188,13 @@ def _guarded_workspace() -> Iterator[Path]:
     finally:
         # A line and not only the end of the pipe: a forked child of ours may hold the pipe open.
         guard.communicate(b"\n", timeout=90)
+
+
+def _parent() -> Path:
+    """Return where temporary folders lie, or /tmp where the way there is closed to root's unprivileged account."""
+    usual = Path(tempfile.gettempdir())
+    is_closed = any(not folder.stat().st_mode & stat.S_IXOTH for folder in (usual, *usual.parents))
+    return Path("/tmp") if os.geteuid() == 0 and is_closed else usual
 
 
 def _database_of(url: str) -> str:
