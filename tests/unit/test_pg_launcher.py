@@ -17,8 +17,10 @@ from tests.support.pg_binaries import PostgresUnavailableError
 from tests.support.pg_server import PostgresServer, running_postgres
 
 ROOT = Path(__file__).resolve().parents[2]
+# A run in the background of a shell ignores Ctrl-C, and so would all that it starts.
 STARTER = """
-import time
+import signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from tests.support.pg_server import running_postgres
 with running_postgres() as server:
     print(server.workspace, flush=True)
