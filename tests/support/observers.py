@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +17,14 @@ BUSY = (
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
+def _wait_until(is_so: Callable[[], bool], otherwise: str) -> None:
+    # The event loop stands still meanwhile: only what is about to end by itself, like a thread, can still end.
+    deadline = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.005)
+
+
 class Observer(Protocol):
     """See one database from outside."""
 
@@ -24,7 +32,7 @@ class Observer(Protocol):
         """Run one statement (parameters as ``?``), commit, and return its rows."""
 
     def assert_idle(self) -> None:
-        """Prove that nobody else holds a transaction open."""
+        """Prove that nobody else holds a transaction open; what a cancelled call left to a thread may take a moment."""
 
     def holding_writers(self) -> AbstractContextManager[None]:
         """Keep every writer waiting for as long as the block lasts."""
@@ -47,11 +55,17 @@ class SqliteObserver:
         return self._connection.execute(statement, values).fetchall()
 
     def assert_idle(self) -> None:
-        self._connection.execute("BEGIN IMMEDIATE")  # fails at once while there is another writer
+        _wait_until(self._is_idle, "somebody still reads or writes in an open transaction")
+
+    def _is_idle(self) -> bool:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")  # fails at once while there is another writer
+        except sqlite3.OperationalError:
+            return False
         self._connection.execute("ROLLBACK")
         # An open reader would keep the log from being emptied.
         busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        assert not busy, "somebody still reads in an open transaction"
+        return not busy
 
     @contextmanager
     def holding_writers(self) -> Iterator[None]:
@@ -80,7 +94,7 @@ class PostgresObserver:
         return cursor.fetchall() if cursor.description else []
 
     def assert_idle(self) -> None:
-        assert self.execute(BUSY) == []
+        _wait_until(lambda: self.execute(BUSY) == [], "somebody still has an open transaction")
 
     @contextmanager
     def holding_writers(self) -> Iterator[None]:
@@ -96,10 +110,7 @@ class PostgresObserver:
             yield
 
     def wait_for_writers(self) -> None:
-        deadline = time.monotonic() + 30
-        while self.execute(WAITING) == [(0,)]:
-            assert time.monotonic() < deadline, "nobody came to wait"
-            time.sleep(0.005)
+        _wait_until(lambda: self.execute(WAITING) != [(0,)], "nobody came to wait")
 
     def close(self) -> None:
         self._connection.close()
