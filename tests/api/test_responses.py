@@ -158,6 +158,14 @@ WRONG = [
     ({"input": "x", "temperature": "hot"}, "temperature", "invalid_type"),
     ({"input": "x", "temperature": True}, "temperature", "invalid_type"),
     ({"input": "x", "tools": {}}, "tools", "invalid_type"),
+    ({"input": "x", "tools": [1]}, "tools[0]", "invalid_type"),
+    ({"input": "x", "tools": [{"name": "x"}]}, "tools[0].type", "missing_required_parameter"),
+    ({"input": "x", "text": {"format": "json"}}, "text.format", "invalid_type"),
+    ({"input": "x", "tool_choice": "perhaps"}, "tool_choice", "invalid_value"),
+    ({"input": "x", "truncation": "perhaps"}, "truncation", "invalid_value"),
+    ({"input": "x", "include": "reasoning.encrypted_content"}, "include", "invalid_type"),
+    ({"input": "x", "include": ["everything"]}, "include", "invalid_value"),
+    ({"input": "x", "stream_options": True}, "stream_options", "invalid_type"),
 ]
 
 

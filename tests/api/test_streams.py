@@ -90,7 +90,7 @@ def test_every_stream_is_resumed_after_any_event_and_by_either_name_of_it(ann: P
         assert list(by_header) == events[after + 1 :]
 
 
-@pytest.mark.parametrize("wrong", ["starting_after=-1", "starting_after=x"])
+@pytest.mark.parametrize("wrong", ["starting_after=-1", "starting_after=x", f"starting_after={10**19}"])
 def test_a_place_that_cannot_be_is_refused(ann: Person, wrong: str):
     made = ann.sdk.responses.create(input="hello")
     answer = ann.http.get(f"/v1/responses/{made.id}?stream=true&{wrong}")

@@ -5,7 +5,7 @@ Who asks for nothing gets everything that is stored; docs/decisions/0018-include
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, Final, TypeAlias
 
 from fastapi import Depends, Query
@@ -61,6 +61,13 @@ def leave_out(item: JsonObject, values: frozenset[str]) -> JsonObject:
     return item
 
 
+def check_values(asked: Collection[str]) -> None:
+    """Raise `InvalidInput` for a value that the API does not have."""
+    if not _CUTS.keys() >= set(asked):
+        known = ", ".join(f"'{name}'" for name in sorted(_CUTS))
+        raise InvalidInput(f"Invalid value for 'include': it must be one of {known}.", param="include")
+
+
 async def checked_include(
     include: Annotated[
         list[str] | None,
@@ -74,9 +81,7 @@ async def checked_include(
 ) -> frozenset[str]:
     """Return what is not to be given; raises `InvalidInput` for a value that the API does not have."""
     asked = {*(include or ()), *(include_plain or ())}
-    if not asked <= _CUTS.keys():
-        known = ", ".join(f"'{name}'" for name in sorted(_CUTS))
-        raise InvalidInput(f"Invalid value for 'include': it must be one of {known}.", param="include")
+    check_values(asked)
     return frozenset(_CUTS.keys() - asked) if asked else frozenset()
 
 

@@ -91,7 +91,8 @@ async def get_response(
     response_id: str,
     stream: Annotated[bool, Query(description="Send the events, from the first or after a given one.")] = False,  # noqa: FBT002 - FastAPI declares a query parameter so
     starting_after: Annotated[
-        int | None, Query(ge=0, description="The `sequence_number` of the last event seen. `Last-Event-ID` works too.")
+        int | None,
+        Query(ge=0, lt=2**63, description="The `sequence_number` of the last event seen. `Last-Event-ID` works too."),
     ] = None,
 ) -> Response:
     """Return a response as it is now, or its events: those so far at once, the others as they come."""

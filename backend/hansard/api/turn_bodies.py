@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from hansard.api.bodies import check_flag, missing, wrong_type
 from hansard.api.intake import check_items, settle_items
+from hansard.api.turn_parameters import check_parameters
 from hansard.api.wire import read_conversation_id, read_response_id
 from hansard.errors import InvalidInput, NotFound
 from hansard.models import RequestKey, TurnRead
@@ -16,27 +16,6 @@ from hansard.models.verbatim import message_item
 from hansard.services.beginning import TurnRequest
 from hansard.store.contract import UserStore
 
-_NUMBER: Final = (int, float)
-# The parameters that a response repeats: the SDKs read them, so their types must be right. `None` is "not sent".
-_TYPES: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
-    "instructions": ((str, list), "a string or an array"),
-    "max_output_tokens": ((int,), "an integer"),
-    "max_tool_calls": ((int,), "an integer"),
-    "parallel_tool_calls": ((bool,), "a boolean"),
-    "prompt": ((dict,), "an object"),
-    "prompt_cache_key": ((str,), "a string"),
-    "reasoning": ((dict,), "an object"),
-    "safety_identifier": ((str,), "a string"),
-    "service_tier": ((str,), "a string"),
-    "temperature": (_NUMBER, "a number"),
-    "text": ((dict,), "an object"),
-    "tool_choice": ((str, dict), "a string or an object"),
-    "tools": ((list,), "an array"),
-    "top_logprobs": ((int,), "an integer"),
-    "top_p": (_NUMBER, "a number"),
-    "truncation": ((str,), "a string"),
-    "user": ((str,), "a string"),
-}
 _OURS: Final = frozenset(
     {
         "input",
@@ -113,8 +92,10 @@ async def read_turn(store: UserStore, body: JsonObject, *, wait: bool, key: Requ
     """Return what a body asks for; raises `InvalidInput`, and `NotFound` for a reference to no item."""
     previous, conversation_id = await _previous(store, body), _conversation(body.get("conversation"))
     parameters = {name: value for name, value in body.items() if name not in _OURS}
-    _check_types(parameters)
+    check_parameters(parameters)
     home = conversation_id if previous is None else previous.conversation_id
+    if body.get("stream_options") is not None and not isinstance(body["stream_options"], dict):
+        raise wrong_type(body["stream_options"], param="stream_options", expected="an object")
     request = TurnRequest(
         items=await _input(store, body.get("input"), conversation_id=home),
         model=_model(body.get("model")),
@@ -187,11 +168,3 @@ def _model(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value
     raise wrong_type(value, param="model", expected="a string")
-
-
-def _check_types(parameters: JsonObject) -> None:
-    for name, (types, expected) in _TYPES.items():
-        value = parameters.get(name)
-        # A boolean is an integer in Python, never in JSON.
-        if value is not None and (not isinstance(value, types) or (isinstance(value, bool) and bool not in types)):
-            raise wrong_type(value, param=name, expected=expected)
