@@ -13,6 +13,7 @@ export class Thread {
   #id;
   #nodes = new Map(); // item id -> node
   #calls = new Map(); // call id -> node
+  #unstored = new Set(); // ids of what a running turn says: nothing can be listed from there
   #older = false;
   #newer = false;
   #loading = false;
@@ -48,8 +49,11 @@ export class Thread {
 
   // The newest item that is shown, where following goes on; null while later ones are not loaded.
   get last() {
-    if (this.#newer) return null;
-    return [...this.#nodes.keys()].at(-1) ?? "";
+    return this.#newer ? null : this.#lastStored();
+  }
+
+  #lastStored() {
+    return [...this.#nodes.keys()].findLast((id) => !this.#unstored.has(id)) ?? "";
   }
 
   // Show the end, or the surroundings of one item.
@@ -93,14 +97,14 @@ export class Thread {
     if (this.#newer) return;
     let page;
     do {
-      const last = [...this.#nodes.keys()].at(-1);
-      page = await this.#page("asc", last);
+      page = await this.#page("asc", this.#lastStored());
       await this.put(page.data);
     } while (page.has_more && !this.#stop.signal.aborted);
   }
 
   // Put items at the end; of those that are here already only one that is still being said is shown anew.
-  async put(items) {
+  async put(items, { stored = true } = {}) {
+    for (const { id } of items) stored ? this.#unstored.delete(id) : this.#unstored.add(id);
     const fresh = items.filter((item) => this.#nodes.get(item.id)?.classList.contains("live") ?? true);
     const nodes = await this.#build(fresh);
     if (this.#stop.signal.aborted || this.#newer) return;
@@ -113,6 +117,7 @@ export class Thread {
     if (this.#newer) return null;
     this.#insert([item], [show(item)], this.#tail);
     const node = this.#nodes.get(item.id);
+    this.#unstored.add(item.id);
     node.classList.add("live");
     return node;
   }
@@ -267,6 +272,7 @@ export class Thread {
     this.list.replaceChildren();
     this.#nodes.clear();
     this.#calls.clear();
+    this.#unstored.clear();
     this.#tail = null;
     $("older").hidden = $("newer").hidden = true;
   }

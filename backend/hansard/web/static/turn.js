@@ -51,7 +51,7 @@ export class Turn {
     const writer = this.#writers.get(index);
     this.#writers.delete(index);
     writer?.close();
-    await this.thread.put([item]);
+    await this.thread.put([item], { stored: false });
     if (isReply(item)) announce(`The assistant answered: ${textOf(item).slice(0, 300)}`);
   }
 }
