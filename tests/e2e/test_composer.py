@@ -1,7 +1,9 @@
 """Writing a message: nothing typed is lost, nothing is sent by accident."""
 
+import asyncio
+
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.e2e.visitor import Visitor
 
@@ -104,6 +106,25 @@ async def test_sending_while_offline_is_refused_and_the_draft_stays(visitor: Vis
     await expect(tab.text).to_have_value("")
 
 
+async def test_what_is_sent_before_its_conversation_is_there_goes_into_it(visitor: Visitor):
+    home = visitor.converse({"role": "assistant", "content": "Good morning."})
+    gate = asyncio.Event()
+
+    async def wait_at_the_gate(route: Route) -> None:
+        await gate.wait()
+        await route.continue_()
+
+    await visitor.context.route("**/conversation.js", wait_at_the_gate, times=1)
+    tab = await visitor.open(home)
+    await expect(tab.rows).to_have_count(1)
+    await tab.say("Show my tasks")
+    await expect(tab.page.locator("#composer")).to_have_attribute("aria-busy", "true")
+    gate.set()
+    await expect(tab.message("Show my tasks")).to_be_visible()
+    await expect(tab.rows).to_have_count(1)
+    assert visitor.texts(home)[:2] == ["Good morning.", "Show my tasks"]
+
+
 async def test_a_message_whose_answer_was_lost_is_sent_once(visitor: Visitor):
     tab = await visitor.open()
     lost = 0
@@ -119,8 +140,10 @@ async def test_a_message_whose_answer_was_lost_is_sent_once(visitor: Visitor):
     await expect(tab.toast).to_contain_text("Not sent")
     await expect(tab.text).to_have_value("Add a task to buy milk")
     await tab.page.reload()
+    await expect(tab.message("Added “buy milk”")).to_be_visible()
+    await expect(tab.send).to_be_visible()
+    await expect(tab.text).to_have_value("Add a task to buy milk")
     await tab.text.press("Enter")
     await expect(tab.text).to_have_value("")
-    await expect(tab.message("Added “buy milk”")).to_be_visible()
     assert lost == 1
     assert visitor.texts(tab.conversation_id).count("Add a task to buy milk") == 1

@@ -13,6 +13,7 @@ const tabs = new BroadcastChannel("hansard");
 let conversation = null;
 let visits = 0;
 let titled = null; // the conversation whose title is shown
+let opening = null; // what is sent meanwhile waits for it
 let active = Date.now();
 
 const composer = new Composer({ submit, stop: () => conversation?.stop() });
@@ -49,7 +50,11 @@ async function route() {
   await show(id, itemId);
 }
 
-async function show(id, itemId = null) {
+function show(id, itemId = null) {
+  return (opening = open(id, itemId));
+}
+
+async function open(id, itemId) {
   const visit = ++visits;
   conversation?.close();
   conversation = null;
@@ -114,6 +119,9 @@ async function submit(text, key) {
     await home.send(text, key);
     tabs.postMessage("list");
     return home.id;
+    await opening;
+    // Never elsewhere than where it was written.
+    if (sidebar.current && !conversation) throw new Error("This conversation could not be opened yet.");
   } catch (error) {
     if (error.status !== 401) toast(`Not sent. ${error.message} Your message is kept.`);
     return null;
@@ -210,5 +218,4 @@ addEventListener("keydown", (event) => {
 });
 
 composer.place = ROUTE.exec(location.hash)?.[1];
-if (location.hash.startsWith("#code=")) route();
-else start();
+opening = location.hash.startsWith("#code=") ? route() : start();

@@ -39,6 +39,10 @@ export class Sidebar {
     for (const [key, row] of this.#rows) mark(row.node, key === id);
   }
 
+  get current() {
+    return this.#current;
+  }
+
   find(id) {
     return this.#rows.get(id)?.conversation;
   }
