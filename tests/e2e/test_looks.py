@@ -42,7 +42,7 @@ TALK: list[dict[str, Any]] = [
 ]
 TITLES = ["Letters for the school board", "Notes on Erskine May", "Sourdough, second attempt", "Train to Inverness"]
 DESKTOP = {"width": 1200, "height": 800}
-PHONE = {"width": 390, "height": 780}
+PHONE = {"width": 390, "height": 844}
 
 
 @pytest_asyncio.fixture(loop_scope="session", params=["light", "dark"])
@@ -70,6 +70,18 @@ async def test_a_conversation_in_both_themes(reader: Visitor, request: pytest.Fi
     tab = await reader.open(reader.converse(*TALK, title="Packing for a wet walk"))
     await expect(tab.messages).to_have_count(5)
     await tab.picture(f"conversation-{theme}")
+    await assert_accessible(tab)
+    # Everything at once that says something is wrong, or only different.
+    odd = {"role": "system", "content": "Be brief."}
+    broken = {"type": "message", "role": "assistant", "status": "incomplete", "content": "It brok"}
+    await tab.page.goto(f"{reader.served.url}/#/c/{reader.converse(odd, *TALK, broken, title='Odd')}")
+    await expect(tab.page.locator(".tail")).to_contain_text("There is no complete answer to this.")
+    await tab.page.locator("summary").last.click()
+    await tab.text.fill("x" * 10_001)
+    await reader.context.set_offline(offline=True)
+    await expect(tab.page.locator("#link")).to_have_text("Offline")
+    await tab.act(TITLES[0], "Rename")
+    await tab.picture(f"odd-{theme}")
     await assert_accessible(tab)
 
 
@@ -108,6 +120,10 @@ async def test_a_phone_in_both_themes(reader: Visitor, request: pytest.FixtureRe
     await expect(tab.rows.first).to_be_in_viewport(ratio=1)
     await tab.picture(f"phone-list-{theme}")
     await assert_accessible(tab)
+    # Escape leaves what lies on top, and only then the list.
+    await tab.act(TITLES[1], "Rename")
+    await tab.page.keyboard.press("Escape")
+    await expect(tab.page.get_by_label("Title")).to_have_count(0)
     await tab.page.get_by_role("link", name=TITLES[1]).click()
     await expect(tab.page.get_by_role("heading", level=1)).to_have_text(TITLES[1])
     await expect(tab.rows.first).not_to_be_in_viewport()

@@ -122,4 +122,5 @@ async def test_a_session_that_ends_leads_to_where_people_sign_in(
     await page.goto(server.url)
     await assert_signed_out(page)
     await expect(page.get_by_role("link", name="Sign in")).to_have_attribute("href", address)
+    await expect(page.get_by_text("hansard login-url")).to_be_hidden()
     server.stop()

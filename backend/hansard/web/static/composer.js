@@ -1,6 +1,6 @@
 // Write a message: its length, its draft, and the keys that send it.
 
-import { $, announce } from "./dom.js";
+import { $, announce, composing } from "./dom.js";
 
 const LIMIT = 10_000;
 const NEAR = 9_000;
@@ -117,8 +117,7 @@ export class Composer {
   }
 
   #pressed(event) {
-    // While an input method composes, Enter picks a word. Safari says so by the key code alone.
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+    if (event.key !== "Enter" || event.shiftKey || composing(event)) return;
     // On a touch keyboard Enter is the only way to a new line.
     if (matchMedia("(hover: none) and (pointer: coarse)").matches) return;
     event.preventDefault();

@@ -1,7 +1,7 @@
 // One open conversation: what was said, the turn that runs, and what others add meanwhile.
 
 import { conversationPath, get, post } from "./api.js";
-import { toast } from "./dom.js";
+import { announce, toast } from "./dom.js";
 import { notice } from "./item.js";
 import { follow } from "./live.js";
 import { Thread } from "./thread.js";
@@ -92,13 +92,16 @@ export class Conversation {
     if (this.#turn !== turn) return;
     this.#turn = null;
     this.told.running(false);
-    this.#rest(ENDED[response.status]?.(response));
+    const said = ENDED[response.status]?.(response);
+    if (said) announce(said);
+    this.#rest(said, { calm: response.status === "cancelled" });
   }
 
   // Say what is missing when nothing runs: an answer, or the rest of one.
-  #rest(text = this.thread.unanswered ? "There is no complete answer to this." : null) {
+  #rest(text = this.thread.unanswered ? "There is no complete answer to this." : null, { calm = false } = {}) {
     if (this.#turn || this.#stop.signal.aborted) return;
-    this.thread.tail = text ? notice(text, { label: "Try again", run: () => this.retry() }) : null;
+    const action = { label: "Try again", run: () => this.retry() };
+    this.thread.tail = text ? notice(text, { action, calm }) : null;
   }
 
   // A hidden tab needs no connection: a browser has few for each server. Who comes back goes on where they were.

@@ -61,6 +61,9 @@ export async function copy(text) {
   }
 }
 
+// While an input method composes, Enter picks a word. Safari says so by the key code alone.
+export const composing = (event) => event.isComposing || event.keyCode === 229;
+
 // Call once things have been quiet for a while.
 export function settle(ms, run) {
   let timer;

@@ -27,14 +27,21 @@ export function show(item, tree = null) {
 function message(node, item, tree) {
   const text = textOf(item);
   const body = el("div", { className: "text", dir: "auto" });
-  node.classList.add(item.role === "user" ? "user" : "reply");
+  node.classList.add({ user: "user", assistant: "reply" }[item.role] ?? "other");
   node.dataset.role = item.role;
   node.dataset.status = item.status;
-  node.append(el("span", { className: "unseen", textContent: `${SPEAKERS[item.role] ?? item.role} said:` }), body);
+  node.append(speaker(item.role), body);
   write(body, text, tree);
   for (const part of attachments(item)) node.append(details(part.type, [["Part", pretty(part)]]));
   if (item.status === "incomplete") node.append(notice("This answer is not complete."));
   if (text) node.append(el("div", { className: "tools" }, copier(text)));
+}
+
+// Where somebody stands says who speaks only to those who see it, and only of two.
+function speaker(role) {
+  const name = SPEAKERS[role] ?? role;
+  if (role === "user" || role === "assistant") return el("span", { className: "unseen", textContent: `${name} said:` });
+  return el("span", { className: "speaker", textContent: name });
 }
 
 // Put a text into an element: as the tree of its Markdown, or as it is.
@@ -44,8 +51,9 @@ export function write(body, text, tree) {
   body.replaceChildren(tree === null ? text : build(tree));
 }
 
-export function notice(text, action = null) {
-  const box = el("div", { className: "notice" }, el("span", { textContent: text }));
+// Say what became of a turn; `calm` where nothing went wrong.
+export function notice(text, { action = null, calm = false } = {}) {
+  const box = el("div", { className: calm ? "notice calm" : "notice" }, el("span", { textContent: text }));
   if (action) box.append(el("button", { type: "button", className: "plain", textContent: action.label, onclick: action.run }));
   return box;
 }
@@ -57,7 +65,7 @@ export function answer(node, item) {
 }
 
 function copier(text) {
-  return el("button", { type: "button", onclick: () => copy(text) }, icon("copy"), "Copy");
+  return el("button", { type: "button", title: "Copy", "aria-label": "Copy", onclick: () => copy(text) }, icon("copy"));
 }
 
 function attachments(item) {

@@ -7,14 +7,17 @@ import { Sidebar, titleOf } from "./sidebar.js";
 
 const ROUTE = /^#\/c\/(conv_[0-9a-f]{48})(?:\/([a-z]+_[0-9a-f]{48}))?$/;
 const FRESH_MS = 20_000; // while somebody is there, the list is asked for this often
+const RETRY_MS = 2000;
 const AWAY_MS = 300_000; // nobody touched anything: the database may sleep
 
 const tabs = new BroadcastChannel("hansard");
 let conversation = null;
 let visits = 0;
-let titled = null; // the conversation whose title is shown
 let opening = null; // what is sent meanwhile waits for it
+let titled = null; // the conversation whose title is shown
 let active = Date.now();
+let again; // the timer of a list that could not be had
+const away = new Set(); // who asks the server and gets no answer
 
 const composer = new Composer({ submit, stop: () => conversation?.stop() });
 const sidebar = new Sidebar({ changed: ({ conversation: changed, gone }) => {
@@ -28,16 +31,17 @@ async function start(session = null) {
   $("page").hidden = false;
   try {
     const [user] = await Promise.all([session ?? get("auth/user"), sidebar.refresh()]);
+    link("list", true);
     composer.user = user.user_id;
     await route();
   } catch (error) {
-    if (error.status !== 401) retry(() => start(session));
+    if (error.status !== 401) retry("list", () => start(session));
   }
 }
 
-function retry(run) {
-  link("Reconnecting …");
-  setTimeout(run, 2000);
+function retry(who, run) {
+  link(who, false);
+  setTimeout(run, RETRY_MS);
 }
 
 // The address says which conversation is open, or brings a code that signs in.
@@ -61,7 +65,7 @@ async function open(id, itemId) {
   sidebar.current = id;
   composer.place = id;
   $("welcome").hidden = Boolean(id);
-  link("");
+  link("conversation", true);
   entitle(id && sidebar.find(id));
   // On a phone the keyboard would cover half of the page unasked.
   if (!id) return matchMedia("(hover: hover)").matches && composer.focus();
@@ -73,7 +77,7 @@ async function open(id, itemId) {
   } catch (error) {
     if (visit !== visits || error.status === 401) return;
     if (error.status === 404) leave("There is no such conversation, or it is not yours.");
-    else retry(() => visit === visits && show(id, itemId));
+    else retry("conversation", () => visit === visits && show(id, itemId));
   }
 }
 
@@ -90,7 +94,7 @@ async function load(id) {
       if (gone === conversation?.id) leave("This conversation was deleted.");
     },
     running: (running) => (composer.running = running),
-    linked: (linked) => link(linked ? "" : "Reconnecting …"),
+    linked: (linked) => link("conversation", linked),
   });
 }
 
@@ -115,13 +119,13 @@ function leave(reason) {
 async function submit(text, key) {
   try {
     if (!navigator.onLine) throw new Error("You are offline.");
+    await opening;
+    // Never elsewhere than where it was written.
+    if (sidebar.current && !conversation) throw new Error("This conversation could not be opened yet.");
     const home = conversation ?? (await begin(key));
     await home.send(text, key);
     tabs.postMessage("list");
     return home.id;
-    await opening;
-    // Never elsewhere than where it was written.
-    if (sidebar.current && !conversation) throw new Error("This conversation could not be opened yet.");
   } catch (error) {
     if (error.status !== 401) toast(`Not sent. ${error.message} Your message is kept.`);
     return null;
@@ -159,7 +163,9 @@ function signedOut(reason) {
   $("page").hidden = true;
   $("signed-out").hidden = false;
   if (reason) $("signed-out-reason").textContent = reason;
-  $("sign-in").parentElement.hidden = !$("sign-in").getAttribute("href");
+  const elsewhere = Boolean($("sign-in").getAttribute("href"));
+  $("sign-in").hidden = !elsewhere;
+  $("sign-in-yourself").hidden = elsewhere;
 }
 
 function entitle(of) {
@@ -170,7 +176,15 @@ function entitle(of) {
   document.title = of ? `${title} · Hansard` : "Hansard";
 }
 
-function link(text) {
+// Say whether the server is there, for one of those who ask it.
+function link(who, there) {
+  if (there) away.delete(who);
+  else away.add(who);
+  tellLink();
+}
+
+function tellLink() {
+  const text = navigator.onLine ? (away.size ? "Reconnecting …" : "") : "Offline";
   if ($("link").textContent !== text) $("link").textContent = text;
 }
 
@@ -182,14 +196,25 @@ function toggleSidebar(open) {
   if (open) $("close-sidebar").focus();
 }
 
-function refresh() {
-  if (!document.hidden && !$("page").hidden) sidebar.refresh().catch(() => {});
+async function refresh() {
+  clearTimeout(again);
+  if (document.hidden || $("page").hidden) return;
+  try {
+    await sidebar.refresh();
+    link("list", true);
+  } catch (error) {
+    if (!error.passing) return;
+    link("list", false);
+    clearTimeout(again);
+    again = setTimeout(refresh, RETRY_MS);
+  }
 }
 
 onSignedOut(() => signedOut());
 addEventListener("hashchange", route);
 addEventListener("focus", refresh);
-addEventListener("online", refresh);
+addEventListener("online", () => (tellLink(), refresh()));
+addEventListener("offline", tellLink);
 document.addEventListener("visibilitychange", refresh);
 for (const name of ["pointerdown", "keydown", "wheel"]) {
   addEventListener(name, () => (active = Date.now()), { passive: true });
@@ -203,19 +228,22 @@ $("actions").addEventListener("click", () => sidebar.menu(titled, { button: $("a
 $("try-again").addEventListener("click", () => start());
 // Ready before the first message is sent.
 $("text").addEventListener("input", () => navigator.onLine && import("./conversation.js").catch(() => {}), { once: true });
-for (const hint of document.querySelectorAll("[data-hint]")) {
-  hint.addEventListener("click", () => composer.write(hint.dataset.hint));
-}
+for (const hint of $("hints").children) hint.addEventListener("click", () => composer.write(hint.textContent));
 addEventListener("keydown", (event) => {
   if (event.key === "k" && (event.metaKey || event.ctrlKey)) {
     event.preventDefault();
     toggleSidebar(matchMedia("(width < 48rem)").matches);
     $("query").focus();
-  } else if (event.key === "Escape" && $("sidebar").classList.contains("open")) {
+  } else if (event.key === "Escape" && $("sidebar").classList.contains("open") && !taken(event)) {
     toggleSidebar(false);
     $("open-sidebar").focus();
   }
 });
+
+// Escape leaves what lies on top, and nothing below it.
+function taken(event) {
+  return event.defaultPrevented || $("menu").matches(":popover-open") || $("ask").open;
+}
 
 composer.place = ROUTE.exec(location.hash)?.[1];
 opening = location.hash.startsWith("#code=") ? route() : start();

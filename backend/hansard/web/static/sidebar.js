@@ -1,7 +1,7 @@
 // List conversations by recent activity, or what a search found in them.
 
 import { conversationPath, get, post, remove } from "./api.js";
-import { $, ask, el, icon, settle, toast } from "./dom.js";
+import { $, ask, composing, el, icon, settle, toast } from "./dom.js";
 
 const PAGE = 30;
 const SEARCH_MS = 250;
@@ -106,7 +106,7 @@ export class Sidebar {
   }
 
   #row(id) {
-    const link = el("a", { href: `#/c/${id}` });
+    const link = el("a", { href: `#/c/${id}`, dir: "auto" });
     const more = el("button", { type: "button", className: "quiet" }, icon("more"));
     more.addEventListener("click", () => this.menu(this.find(id), { button: more, label: link }));
     link.addEventListener("dblclick", () => this.#rename(this.find(id), link));
@@ -207,7 +207,7 @@ export class Sidebar {
       if (keep && title && title !== conversation.title) await this.#update(conversation.id, { title });
     };
     input.addEventListener("keydown", (event) => {
-      if (event.isComposing || !["Enter", "Escape"].includes(event.key)) return;
+      if (composing(event) || !["Enter", "Escape"].includes(event.key)) return;
       event.preventDefault();
       end(event.key === "Enter");
       label.focus();

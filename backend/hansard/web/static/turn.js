@@ -5,6 +5,7 @@ import { isReply, textOf, write } from "./item.js";
 import { parse } from "./markdown.js";
 
 const PARSE_MS = 350;
+const COMING = "The answer is on its way";
 const LONGEST = 30_000; // beyond, a growing text is parsed once, at its end
 const ENDS = new Set(["response.completed", "response.failed", "response.incomplete"]);
 
@@ -18,7 +19,8 @@ export class Turn {
     this.id = id;
     this.ended = ended;
     this.over = false;
-    thread.tail = el("div", { className: "waiting", role: "img", "aria-label": "The answer is on its way" }, el("i"), el("i"), el("i"));
+    thread.tail = el("div", { className: "waiting", role: "img", "aria-label": COMING }, el("i"), el("i"), el("i"));
+    announce(COMING);
   }
 
   // Whoever comes back after a break may get the last events again.
