@@ -5,7 +5,8 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-JOBS ?= logical
+# Half as many again as there are processors, because tests wait, too: for browsers, for answers that are being given.
+JOBS ?= $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
 ARGS ?=
 COVER :=
 
