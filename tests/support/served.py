@@ -66,7 +66,8 @@ class Served:
 
     def _answers(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=1).status_code == httpx.codes.OK
+            # To load the authorities' certificates takes forty times as long as to ask.
+            return httpx.get(f"{self.url}/readyz", timeout=1, verify=False).status_code == httpx.codes.OK
         except httpx.TransportError:
             return False
 
