@@ -1,6 +1,7 @@
 """Clients that write down what they were told, and auditors who hold the server to it."""
 
 import asyncio
+import contextlib
 import json
 import random
 from collections import Counter
@@ -78,6 +79,11 @@ class Seen:
     shown: str = ""
     final: dict[str, Any] | None = None
     cancelled: bool = False
+    refused: str = ""
+
+    def settled(self) -> bool:
+        """Say whether asking again is no use: the end was told, or the request is refused for good."""
+        return self.final is not None or self.refused.startswith("4")
 
 
 class Client:
@@ -161,6 +167,8 @@ class Client:
         sent: dict[str, Any] = {"json": {**body, "conversation": self.home, "stream": True}} if body else {}
         async with self.http.stream(method, path, **sent) as answer:
             if answer.status_code != httpx.codes.OK:
+                await answer.aread()
+                turn.refused = f"{answer.status_code} {answer.text}"
                 return
             async for line in answer.aiter_lines():
                 if line.startswith("data: "):
@@ -226,17 +234,10 @@ class Audit:
 
     async def _see_to_the_end(self, turn: Seen) -> None:
         if turn.final is None:
-            last = turn.sequence
-            cut = False
-            async for event in self.client.resume(turn):
-                number = event["sequence_number"]
-                if number <= last:
-                    self.figures.blame("doubled", f"event {number} of {turn.id} after {last}")
-                cut |= number != last + 1
-                last = number
+            cut = await self._read_on(turn)
             self.figures.resumed += 1
             if turn.final is None:
-                self.figures.blame("stuck", f"the stream of {turn.id} has no end")
+                self.figures.blame("stuck", f"the stream of {turn.id} has no end: {turn.refused}")
                 return
             self.figures.cut_turns += turn.final["status"] == "incomplete"
             if cut and turn.final["status"] not in {"incomplete", "cancelled"}:
@@ -253,6 +254,20 @@ class Audit:
         if stored["status"] == "failed":
             # Said to be so, and so it is: a tool's commit was under way when the database went.
             self.figures.failed_turns += 1
+
+    async def _read_on(self, turn: Seen) -> bool:
+        """Read a turn to its end, from wherever reading breaks off; return whether a number was left out."""
+        deadline, last, cut = asyncio.get_running_loop().time() + PATIENCE, turn.sequence, False
+        while not turn.settled() and asyncio.get_running_loop().time() < deadline:
+            with contextlib.suppress(*GONE):
+                async for event in self.client.resume(turn):
+                    number = event["sequence_number"]
+                    if number <= last:
+                        self.figures.blame("doubled", f"event {number} of {turn.id} after {last}")
+                    cut |= number != last + 1
+                    last = number
+            await asyncio.sleep(0.1 * (not turn.settled()))
+        return cut
 
     async def picture(self) -> Picture:
         """Return what must not change when a server wakes that had lost its turns."""

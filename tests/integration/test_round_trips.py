@@ -1,5 +1,6 @@
 """Every operation of the store is one network round trip on PostgreSQL: the client flushes once and then waits."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple
@@ -9,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from hansard.database import open_database
+from hansard.database.dialects import postgres_gathering
 from hansard.models.conversation import ConversationCreate
 from hansard.models.message import MessageCreate
 from hansard.models.task_models import TaskCreate, TaskId
@@ -105,3 +107,21 @@ async def test_the_next_page_of_conversations_is_one_flush(place):
     rest = await place.user.conversations.list(limit=2, after=place_of(first.data[-1]))
     assert place.proxy.flushes == 1
     assert len(rest.data) == 2
+
+
+async def test_all_who_ask_what_goes_on_share_trips_and_see_their_own_alone(pg_proxy, monkeypatch):
+    proxy, url = pg_proxy
+    database = await open_database(url)
+    users = [SqlStore(database).for_user(f"user-{uuid.uuid4()}") for _ in range(12)]
+    monkeypatch.setattr(postgres_gathering, "MOST_TOGETHER", 8)
+    homes = [(await user.conversations.create()).id for user in users[:3]]
+    await users[0].turns.activity(homes)
+    proxy.forget()
+    asked = [asyncio.create_task(user.turns.activity(homes)) for user in users]
+    left = asyncio.create_task(users[0].turns.activity(homes))
+    await asyncio.sleep(0)
+    left.cancel()
+    found = await asyncio.gather(*asked)
+    assert proxy.flushes == 2
+    assert [[activity.conversation_id for activity in seen] for seen in found] == [[home] for home in homes] + [[]] * 9
+    await database.close()

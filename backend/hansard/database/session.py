@@ -45,6 +45,11 @@ class Database:
         found = await (transaction.run(calls) if transaction else self._backend.read(user_id, calls))
         return _decode(calls, found)
 
+    async def read_together(self, user_id: str, script: Script) -> list[Rows]:
+        """Read outside of any `atomic` block, in one trip with all who ask for this at the same moment."""
+        calls = self._prepare(script)
+        return _decode(calls, await self._backend.read_together(user_id, calls))
+
     async def write(self, user_id: str, script: Script, *, idempotent: bool = False) -> list[Rows]:
         """Return the rows of every statement of a script, committed unless inside `atomic`.
 

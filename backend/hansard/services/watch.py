@@ -1,4 +1,4 @@
-"""Wait for what other processes do to a conversation: one query for everybody of a user here who waits.
+"""Wait for what other processes do to a conversation: one trip to the database for everybody here who waits.
 
 It is asked only while somebody waits, soon after something happened and less and less often while nothing does.
 What happens in this process wakes who waits for it at once.
@@ -133,7 +133,10 @@ class Watch:
 
 
 async def _ask_for(waiters: list[Waiter]) -> None:
-    """Ask once for all of one user's waiters, for row-level security shows a query one user's rows."""
+    """Ask once for all of one user's waiters, for row-level security shows a query one user's rows.
+
+    All users are asked for at the same moment, so the store takes one trip for all of them.
+    """
     homes = {waiter.conversation_id for waiter in waiters}
     try:
         found = {one.conversation_id: one for one in await waiters[0].user.turns.activity(list(homes))}

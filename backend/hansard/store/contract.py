@@ -284,7 +284,10 @@ class Turns(Protocol):
         """Return the turn that began last, or ``None``."""
 
     async def activity(self, conversation_ids: Sequence[UUID]) -> builtins.list[Activity]:
-        """Return what goes on in these conversations, in any order; those that are missing are left out."""
+        """Return what goes on in these conversations, in any order; those that are missing are left out.
+
+        Not part of an atomic block. Many users who ask at the same moment take one trip to the database.
+        """
 
     async def events(
         self, turn_id: UUID, *, after: int = -1, limit: int = 1000

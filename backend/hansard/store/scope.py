@@ -48,6 +48,10 @@ class Scope:
         """Return the rows of each statement."""
         return await self.database.read(self.user_id, self._calls(steps))
 
+    async def read_together(self, steps: Iterable[Step]) -> list[Rows]:
+        """Read outside of any block, in one trip with other users who ask at the same moment."""
+        return await self.database.read_together(self.user_id, self._calls(steps))
+
     async def write(self, steps: Iterable[Step], *, idempotent: bool = False) -> list[Rows]:
         """Return the rows of each statement, committed; a first write may make the user."""
         calls = self._calls(steps)

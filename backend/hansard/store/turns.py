@@ -133,7 +133,7 @@ class SqlTurns:
             steps: list[Step] = [(statement, {"conversation_ids": list(conversation_ids)})]
         else:
             steps = [(statement, {"conversation_id": one}) for one in conversation_ids]
-        return [Activity._make(row) for rows in await self.scope.read(steps) for row in rows]
+        return [Activity._make(row) for rows in await self.scope.read_together(steps) for row in rows]
 
     async def events(  # noqa: D102
         self, turn_id: UUID, *, after: int = -1, limit: int = 1000

@@ -42,6 +42,9 @@ class Backend(Protocol):
     async def read(self, user_id: str, calls: Sequence[PreparedCall]) -> list[Rows]:
         """Run a script that changes nothing, on one snapshot where the database has snapshots."""
 
+    async def read_together(self, user_id: str, calls: Sequence[PreparedCall]) -> list[Rows]:
+        """Run a script as `read` does, in one trip with what others ask for at the same moment."""
+
     async def write(self, user_id: str, calls: Sequence[PreparedCall], *, idempotent: bool) -> list[Rows]:
         """Run a script and commit it durably before returning.
 

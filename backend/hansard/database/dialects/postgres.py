@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from hansard.database.dialects.base import TRANSACTION_SECONDS, block_over
 from hansard.database.dialects.postgres_errors import LOST_STATEMENTS, translate
 from hansard.database.dialects.postgres_flight import Command, Connection, ConnectionLost
+from hansard.database.dialects.postgres_gathering import Gathering
 from hansard.database.dialects.postgres_pool import Pool
 from hansard.database.dialects.postgres_url import conninfo_of, refuse_pooler
 from hansard.database.statement import PreparedCall, Rows
@@ -35,13 +36,13 @@ _COMMIT = Command(b"COMMIT")
 _ROLLBACK = Command(b"ROLLBACK")
 # Set for this transaction alone, so that nothing is left on a connection that a pooler hands to somebody else.
 _SCOPE = b"SELECT set_config('role', $1, true), set_config('hansard.user_id', $2, true)"
-_BOUND_IDLENESS = b"SELECT set_config('idle_in_transaction_session_timeout', $1, true)"
 # A process that is paused with half a flight sent is no idle one to the server: it would keep its locks until it wakes.
 # Servers before 17 cannot bound that; there the name is one that means nothing.
-_BOUND_WRITING = (
-    b"SELECT set_config(CASE WHEN current_setting('server_version_num')::int >= 170000 "
-    b"THEN 'transaction_timeout' ELSE 'hansard.transaction_timeout' END, $1, true)"
+_SCOPE_OF_WRITES = _SCOPE + (
+    b", set_config(CASE WHEN current_setting('server_version_num')::int >= 170000 "
+    b"THEN 'transaction_timeout' ELSE 'hansard.transaction_timeout' END, $3, true)"
 )
+_BOUND_IDLENESS = b"SELECT set_config('idle_in_transaction_session_timeout', $1, true)"
 
 
 class PostgresBackend:
@@ -63,16 +64,20 @@ class PostgresBackend:
         self._role = role
         self._prepare = prepare
         self._running: set[asyncio.Task[Any]] = set()
+        self._gathering = Gathering(lambda commands: self.shielded(self._send([_BEGIN_READING, *commands, _COMMIT])))
 
     async def read(self, user_id: str, calls: Sequence[PreparedCall]) -> list[Rows]:
         """Run a script in a read-only transaction; sent once more when the connection dies."""
         commands = [_BEGIN_READING, self.scope(user_id), *map(self.command, calls), _COMMIT]
         return await self._send(commands)
 
+    async def read_together(self, user_id: str, calls: Sequence[PreparedCall]) -> list[Rows]:
+        """Run a script in one transaction with those of others that are asked for at the same moment."""
+        return await self._gathering.read([self.scope(user_id), *map(self.command, calls)])
+
     async def write(self, user_id: str, calls: Sequence[PreparedCall], *, idempotent: bool) -> list[Rows]:
         """Run a script and commit it."""
-        bound = Command(_BOUND_WRITING, [_longest()], b"hansard_bound" if self._prepare else None)
-        commands = [_BEGIN, self.scope(user_id), bound, *map(self.command, calls), _COMMIT]
+        commands = [_BEGIN, self.scope_of_writes(user_id), *map(self.command, calls), _COMMIT]
         return await self._send(commands, writing=True, again=idempotent)
 
     @asynccontextmanager
@@ -110,6 +115,11 @@ class PostgresBackend:
     def scope(self, user_id: str) -> Command:
         """Return what binds a transaction to the runtime role and a user."""
         return Command(_SCOPE, [self._role, user_id], b"hansard_scope" if self._prepare else None)
+
+    def scope_of_writes(self, user_id: str) -> Command:
+        """Return what binds a transaction that writes, and bounds how long it may keep its locks."""
+        name = b"hansard_scope_of_writes" if self._prepare else None
+        return Command(_SCOPE_OF_WRITES, [self._role, user_id, _longest()], name)
 
     async def shielded(self, work: Coroutine[Any, Any, T]) -> T:
         """Finish what touches a connection although the caller is cancelled."""
@@ -194,8 +204,8 @@ class PostgresTransaction:
         self._turn = asyncio.Lock()
         self._names = count(1)
         self._deadline = asyncio.get_running_loop().time() + TRANSACTION_SECONDS
-        bounds = [Command(bound, [_longest()]) for bound in (_BOUND_IDLENESS, _BOUND_WRITING)]
-        self._opening: Sequence[Command] = [_BEGIN, backend.scope(user_id), *bounds]
+        bound = Command(_BOUND_IDLENESS, [_longest()])
+        self._opening: Sequence[Command] = [_BEGIN, backend.scope_of_writes(user_id), bound]
 
     async def run(self, calls: Sequence[PreparedCall]) -> list[Rows]:
         """Run a script under a savepoint of its own, in one trip."""

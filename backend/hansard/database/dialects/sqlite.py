@@ -54,6 +54,10 @@ class SqliteBackend:
         self._check_open()
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, calls)
 
+    async def read_together(self, user_id: str, calls: Sequence[PreparedCall]) -> list[Rows]:
+        """Run a script: there is no trip to share."""
+        return await self.read(user_id, calls)
+
     async def write(self, user_id: str, calls: Sequence[PreparedCall], *, idempotent: bool) -> list[Rows]:
         """Run a script in the next commit."""
         self._check_open()
