@@ -51,7 +51,7 @@ def databases(request: pytest.FixtureRequest, folder: Path) -> Iterator[Callable
 
     yield make
     for server, url in made:
-        assert server.connections(url) == 0
+        server.assert_unused(url)
         server.drop(url)
 
 

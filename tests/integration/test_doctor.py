@@ -42,7 +42,7 @@ def url(server: PostgresServer) -> Iterator[str]:
     """The superuser's URL of a migrated database."""
     url = server.clone("migrated")
     yield url
-    assert server.connections(url) == 0
+    server.assert_unused(url)
     server.drop(url)
 
 

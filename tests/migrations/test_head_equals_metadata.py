@@ -32,7 +32,7 @@ def empty_url(request, tmp_path) -> Iterator[Callable[[], str]]:
     yield make
     for url in made:
         if server:
-            assert server.connections(url) == 0
+            server.assert_unused(url)
             server.drop(url)
 
 

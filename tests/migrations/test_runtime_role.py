@@ -41,7 +41,7 @@ def new_url(pg_server: PostgresServer) -> Iterator[Callable[[], str]]:
 
     yield make
     for url in made:
-        assert pg_server.connections(url) == 0
+        pg_server.assert_unused(url)
         pg_server.drop(url)
 
 

@@ -19,7 +19,7 @@ def pg_url(pg_server: PostgresServer) -> Iterator[str]:
     pg_server.make_template(TEMPLATE, migrations.upgrade)
     url = pg_server.clone(TEMPLATE)
     yield url
-    assert pg_server.connections(url) == 0
+    pg_server.assert_unused(url)
     pg_server.drop(url)
 
 

@@ -53,7 +53,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     server.make_template(TEMPLATE, make_ready)
     url = server.clone(TEMPLATE)
     yield url
-    assert server.connections(url) == 0
+    server.assert_unused(url)
     server.drop(url)
 
 

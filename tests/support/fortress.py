@@ -41,7 +41,7 @@ def standing(server: PostgresServer) -> Iterator[Fortress]:
     fortress = Fortress(url, owner.owns(url), plain.url(url))
     migrations.upgrade(fortress.owner)
     yield fortress
-    assert server.connections(url) == 0
+    server.assert_unused(url)
     server.drop(url)
 
 

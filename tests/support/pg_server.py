@@ -14,6 +14,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -85,11 +86,18 @@ class PostgresServer:
         self._execute(statement)
 
     def connections(self, url: str) -> int:
-        """Count the client connections to the database of `url`: a test that has ended should leave none."""
+        """Count the client connections to the database of `url`."""
         query = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'"
         with psycopg.connect(self.url(), autocommit=True) as connection:
             row = connection.execute(query, [_database_of(url)]).fetchone()
         return row[0] if row else 0
+
+    def assert_unused(self, url: str) -> None:
+        """Prove that a test that has ended left no connection; what serves a closed one takes a moment to end."""
+        deadline = time.monotonic() + 30
+        while left := self.connections(url):
+            assert time.monotonic() < deadline, f"{left} connections are left"
+            time.sleep(0.005)
 
     def initialise(self, settings: Mapping[str, str]) -> None:
         """Make the data folder, with these configuration parameters. Called by `running_postgres`."""
@@ -180,6 +188,7 @@ def _guarded_workspace() -> Iterator[Path]:
     guard = subprocess.Popen(
         [sys.executable, "-I", "-S", pg_guard.__file__, str(workspace)],
         cwd="/",
+        env={},  # nothing marks it as one of a test run's processes: it outlives them, to tidy up
         stdin=subprocess.PIPE,
         start_new_session=True,  # Ctrl-C at the terminal is for pytest, not for the guard
     )
