@@ -35,6 +35,7 @@ from hansard.api.auth import Authenticator, Hs256Verifier, Verifier, check_secre
 from hansard.api.circles import NoCircles
 from hansard.api.cors import Cors
 from hansard.api.deps import Edge
+from hansard.api.instruments import Instruments
 from hansard.api.intake import MOST_ITEMS
 from hansard.api.local_secret import LocalSecret
 from hansard.api.page_session import TokenCookie
@@ -132,11 +133,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or load_settings()
     access = open_access(settings)
     name = via.new_name()
+    instruments = _instruments(settings)
     app = FastAPI(
         title="Hansard",
         summary="The OpenAI Conversations API, durable, verbatim, ordered and isolated.",
         version=version("hansard"),
-        lifespan=_lifespan(settings, access, name),
+        lifespan=_lifespan(settings, access, name, instruments),
         # Both load scripts from another host.
         docs_url=None,
         redoc_url=None,
@@ -158,14 +160,26 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(web.page_router(sign_in_url=str(settings.sign_in_url or "")))
     app.add_middleware(NoCircles, name=name)
     app.add_middleware(TimeLimit, body_seconds=settings.body_seconds, answer_seconds=settings.answer_seconds)
-    # Added last, so it stands outermost and sees every answer.
+    # What is added later stands further out: these see every answer.
     app.add_middleware(middleware.RequestEnvelope)
+    instruments.install(app)
     if settings.cors_origins:
         app.add_middleware(Cors, origins=settings.cors_origins)
     return app
 
 
-def _lifespan(settings: Settings, access: Access, name: str) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _instruments(settings: Settings) -> Instruments:
+    token = settings.metrics_token
+    return Instruments(
+        metrics_token=None if token is None else token.get_secret_value(),
+        tracing=settings.tracing,
+        database="sqlite" if parse_url(settings.database_url.get_secret_value()).is_sqlite else "postgresql",
+    )
+
+
+def _lifespan(
+    settings: Settings, access: Access, name: str, instruments: Instruments
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = await open_database(
@@ -176,8 +190,9 @@ def _lifespan(settings: Settings, access: Access, name: str) -> Callable[[FastAP
         )
         try:
             async with _upstream(settings, name) as models:
-                edge = _edge(settings, access, database)
+                edge = _edge(settings, access, database, instruments)
                 turns = _turns(settings, models)
+                instruments.sample = lambda: (turns.running, database.connections)
                 app.state.edge, app.state.turns = edge, turns
 
                 def close() -> asyncio.Task[None]:
@@ -188,19 +203,21 @@ def _lifespan(settings: Settings, access: Access, name: str) -> Callable[[FastAP
                 await close()
         finally:
             await database.close()
+            await instruments.aclose()
 
     return lifespan
 
 
-def _edge(settings: Settings, access: Access, database: Database) -> Edge:
+def _edge(settings: Settings, access: Access, database: Database, instruments: Instruments) -> Edge:
+    store = SqlStore(
+        database,
+        provision_users=settings.provision_users,
+        max_item_bytes=settings.max_item_bytes,
+        events_kept_seconds=settings.events_kept_hours * 3600,
+        search=settings.search_settings,
+    )
     return Edge(
-        store=SqlStore(
-            database,
-            provision_users=settings.provision_users,
-            max_item_bytes=settings.max_item_bytes,
-            events_kept_seconds=settings.events_kept_hours * 3600,
-            search=settings.search_settings,
-        ),
+        store=instruments.watch(store),
         authenticator=access.authenticator(),
         cursors=CursorSealer(access.cursor_key),
         ready=_readiness(database, settings.database_url.get_secret_value()),

@@ -219,6 +219,17 @@ class Settings(BaseSettings):
         description="And how many tokens at most, estimated as three bytes each. What is cut off is never half of a "
         "tool's use. Leave room for the answer in the model's context window.",
     )
+    metrics_token: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="The bearer token with which Prometheus may read `/metrics`. Unset: there is no such page. Needs "
+        "the extra `metrics`.",
+    )
+    tracing: bool = Field(
+        default=False,
+        description="Whether traces are sent to an OpenTelemetry collector; where it is, and all else, is told by the "
+        "standard variables, such as `OTEL_EXPORTER_OTLP_ENDPOINT`. Needs the extra `otel`.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="The least that is logged; `INFO` writes one line for each request."
     )

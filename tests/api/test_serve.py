@@ -132,11 +132,15 @@ def test_a_server_database_is_upgraded_only_when_told(tmp_path: Path, request: p
     with serve(tmp_path, "--migrate", **settings) as process:
         assert "login" not in process.greeting
         assert httpx.get(f"{process.url}/v1/conversations").status_code == 401
-    with serve(tmp_path, "--workers", "2", **settings) as process:
+    with serve(tmp_path, "--workers", "2", HANSARD_METRICS_TOKEN=SECRET, **settings) as process:
         key = command(tmp_path, "token", "ann", **settings)
         made = [httpx.post(f"{process.url}/v1/conversations", headers=bearer(key)).json()["id"] for _ in range(4)]
         listed = httpx.get(f"{process.url}/v1/conversations", headers=bearer(key)).json()["data"]
         assert [conversation["id"] for conversation in listed] == made[::-1]
+        # Whichever worker is asked, it knows what all have counted.
+        counted = 'hansard_http_requests_total{method="POST",route="/v1/conversations",status="200"} 4.0'
+        for _ in range(4):
+            assert counted in httpx.get(f"{process.url}/metrics", headers=bearer(SECRET)).text.splitlines()
         # In good order: killed, the parent would leave its workers behind.
         process.popen.terminate()
         process.popen.wait()

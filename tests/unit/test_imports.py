@@ -6,7 +6,20 @@ import sys
 import pytest
 
 MIGRATING = {"alembic", "mako"}
-EXTRAS = {"cryptography", "fastapi", "httpx", "jwt", "markdown_it", "psycopg", "pydantic_settings", "typer", "uvicorn"}
+EXTRAS = {
+    "cryptography",
+    "fastapi",
+    "httpx",
+    "jwt",
+    "markdown_it",
+    "opentelemetry",
+    "prometheus_client",
+    "psycopg",
+    "pydantic_settings",
+    "throttled",
+    "typer",
+    "uvicorn",
+}
 
 
 @pytest.mark.parametrize(

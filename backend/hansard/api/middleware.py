@@ -21,7 +21,9 @@ from hansard.api.logs import describe
 
 _log = logging.getLogger("hansard.requests")
 
-_CLIENT_GONE: Final = 499
+CLIENT_GONE: Final = 499
+# Clients may send any word as a method; what is counted and named must be one of these.
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SERVER_ERROR: Final = 500
 _HEADERS: Final = {
     "x-content-type-options": "nosniff",
@@ -33,6 +35,12 @@ _HEADERS: Final = {
 # Long enough for anybody's ids, too short for a token, and free of all that could break a line.
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9_-]{8,64}")
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+
+
+def known_method(scope: Scope) -> str:
+    """Return the method of a request, ``_OTHER`` for a word of the client's own."""
+    method: str = scope["method"]
+    return method if method in _METHODS else "_OTHER"
 
 
 class RequestEnvelope:
@@ -50,7 +58,7 @@ class RequestEnvelope:
         try:
             await self._app(scope, receive, exchange.send)
         except ClientDisconnect:
-            exchange.status = _CLIENT_GONE
+            exchange.status = CLIENT_GONE
         except Exception as error:  # noqa: BLE001 - the last place that can answer
             scope["hansard.error"] = describe(error)
             await exchange.fail(receive)
@@ -106,14 +114,15 @@ class _Exchange:
     def log(self) -> None:
         """Write the line of this request: which operation, for whom, how it went."""
         error = self._scope.get("hansard.error")
-        status = self.status or _CLIENT_GONE
+        status = self.status or CLIENT_GONE
         values: MutableMapping[str, Any] = {
             "request_id": self._request_id,
             "user_id": self._scope.get("hansard.user_id"),
-            "method": self._scope["method"],
+            "method": known_method(self._scope),
             "route": getattr(self._scope.get("route"), "path_format", None),
             "status": status,
             "milliseconds": round((time.perf_counter() - self._began) * 1000, 1),
+            **({"trace_id": self._scope["hansard.trace_id"]} if "hansard.trace_id" in self._scope else {}),
             **(error or {}),
         }
         level = logging.ERROR if error is not None or status == _SERVER_ERROR else logging.INFO

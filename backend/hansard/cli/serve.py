@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ipaddress import ip_address
+from tempfile import TemporaryDirectory
 from typing import Annotated, Final
 
 import typer
@@ -23,6 +27,7 @@ from hansard.errors import ConfigurationError, SchemaOutdated
 # Compared with, never bound to unasked.
 _EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104
 _GRACE_SECONDS: Final = 30
+_METRICS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def serve(
@@ -41,7 +46,7 @@ def serve(
     _check_host(host, access)
     _check_workers(workers, settings)
     _prepare_schema(settings, migrate=migrate)
-    with _listen(host, port) as listener:
+    with _listen(host, port) as listener, _shared_metrics(settings, workers):
         _check_upstream(settings, host, listener.getsockname()[1])
         _greet(access, host, listener.getsockname()[1])
         uvicorn.run(
@@ -119,6 +124,17 @@ def _listen(host: str, port: int) -> socket.socket:
     # asyncio sets it only on sockets that name their protocol, and the server's own do not.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
+
+
+@contextmanager
+def _shared_metrics(settings: Settings, workers: int) -> Iterator[None]:
+    """Give several workers a folder in which they count together, unless the operator named one."""
+    if workers == 1 or settings.metrics_token is None or _METRICS_FOLDER in os.environ:
+        yield
+        return
+    with TemporaryDirectory(prefix="hansard-metrics-") as folder:
+        os.environ[_METRICS_FOLDER] = folder
+        yield
 
 
 def _greet(access: Access, host: str, port: int) -> None:

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 
 from sqlalchemy.sql import Executable
 
-from hansard.database.dialects.base import POOL_SIZE, Backend, Transaction
+from hansard.database.dialects.base import POOL_SIZE, Backend, Connections, Transaction
 from hansard.database.dialects.sqlite import SqliteBackend
 from hansard.database.roles import DEFAULT_ROLE
 from hansard.database.statement import Prepared, PreparedCall, Rows, Script
@@ -37,6 +37,11 @@ class Database:
     def arrays(self) -> bool:
         """Say whether a statement can take a whole column of values as one parameter."""
         return self._backend.arrays
+
+    @property
+    def connections(self) -> Connections | None:
+        """Return what the pool of connections does; ``None`` where there is none."""
+        return self._backend.connections
 
     async def read(self, user_id: str, script: Script) -> list[Rows]:
         """Return the rows of every statement of a script that changes nothing."""

@@ -77,6 +77,11 @@ class Turns:
         self._closing: asyncio.Task[None] | None = None
         self._stopping = False
 
+    @property
+    def running(self) -> int:
+        """Return how many turns run in this process."""
+        return len(self._running)
+
     async def run(self, user: UserStore, request: TurnRequest) -> JsonObject:
         """Return the Response object of a finished turn; its status says whether the agent failed.
 

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sqlalchemy import Dialect
 
 from hansard.database.statement import PreparedCall, Rows
 from hansard.errors import DatabaseUnavailable
+
+
+class Connections(NamedTuple):
+    """Say how many connections are in use, how many wait to be used, and how many there may be."""
+
+    lent: int
+    idle: int
+    most: int
 
 
 class Transaction(Protocol):
@@ -38,6 +46,10 @@ class Backend(Protocol):
     name: str
     arrays: bool
     sqlalchemy_dialect: Dialect
+
+    @property
+    def connections(self) -> Connections | None:
+        """Return what the pool of connections does; ``None`` where there is none."""
 
     async def read(self, user_id: str, calls: Sequence[PreparedCall]) -> list[Rows]:
         """Run a script that changes nothing, on one snapshot where the database has snapshots."""

@@ -13,7 +13,7 @@ import psycopg
 from sqlalchemy import Dialect
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-from hansard.database.dialects.base import TRANSACTION_SECONDS, block_over
+from hansard.database.dialects.base import TRANSACTION_SECONDS, Connections, block_over
 from hansard.database.dialects.postgres_errors import LOST_STATEMENTS, translate
 from hansard.database.dialects.postgres_flight import Command, Connection, ConnectionLost
 from hansard.database.dialects.postgres_gathering import Gathering
@@ -65,6 +65,11 @@ class PostgresBackend:
         self._prepare = prepare
         self._running: set[asyncio.Task[Any]] = set()
         self._gathering = Gathering(lambda commands: self.shielded(self._send([_BEGIN_READING, *commands, _COMMIT])))
+
+    @property
+    def connections(self) -> Connections:
+        """Return what the pool does."""
+        return self._pool.connections
 
     async def read(self, user_id: str, calls: Sequence[PreparedCall]) -> list[Rows]:
         """Run a script in a read-only transaction; sent once more when the connection dies."""

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from hansard.database.dialects.base import closed
+from hansard.database.dialects.base import Connections, closed
 from hansard.database.dialects.postgres_flight import Connection
 from hansard.errors import DatabaseUnavailable
 
@@ -36,6 +36,11 @@ class Pool:
     def lent(self) -> int:
         """Return how many connections somebody has, or is making."""
         return self._open - len(self._idle)
+
+    @property
+    def connections(self) -> Connections:
+        """Return how many are lent, how many wait, and how many there may be."""
+        return Connections(self.lent, len(self._idle), self._size)
 
     async def take(self) -> Connection:
         """Return a living connection; raises `DatabaseUnavailable` when there is none in time."""

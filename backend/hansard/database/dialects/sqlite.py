@@ -41,6 +41,10 @@ class SqliteBackend:
         self._connections: list[Connection] = []
         self._closed = False
 
+    @property
+    def connections(self) -> None:
+        """Return nothing: threads, and no pool, wait for SQLite."""
+
     @classmethod
     async def open(cls, path: Path) -> SqliteBackend:
         """Open the file, made if missing; raises `DatabaseUnavailable`."""
