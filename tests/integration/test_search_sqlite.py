@@ -1,17 +1,20 @@
 """What search must do on SQLite beyond the contract: its tables stay true whoever writes, and follow the setting."""
 
 import asyncio
+import re
 import shutil
 import sqlite3
 from contextlib import closing
 
 import pytest
+from sqlalchemy.dialects import sqlite
 from typer.testing import CliRunner
 
 from hansard.cli.main import app
 from hansard.database import migrations, open_database, search_index, search_sqlite
 from hansard.models.search import SearchMode, SearchSettings
 from hansard.store.sql import SqlStore
+from hansard.store.statements import search_sqlite as sqlite_statements
 from tests.support.store_steps import says
 
 MODES: list[SearchMode] = ["off", "words", "words+substring"]
@@ -138,3 +141,29 @@ def test_upgrading_makes_the_default(tmp_path, monkeypatch):
     monkeypatch.delenv("HANSARD_SEARCH", raising=False)
     assert CliRunner().invoke(app, ["db", "upgrade"]).exit_code == 0
     assert objects(tmp_path / "new.db") == search_sqlite._OBJECTS["words"]
+
+
+STATEMENTS = {
+    "words": sqlite_statements.WORDS,
+    "words or a long part": sqlite_statements.SUBSTRINGS[True],
+    "words or a short part": sqlite_statements.SUBSTRINGS[False],
+}
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_messages_are_read_one_by_one_where_something_was_found_in_an_index(path, url, name):
+    search_index.apply(url, SearchSettings("words+substring"))
+    statement = STATEMENTS[name].compile(dialect=sqlite.dialect())
+    with closing(sqlite3.connect(path)) as connection:
+        for function, body in search_sqlite.FUNCTIONS.items():
+            connection.create_function(function, 2, body)
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {statement}", [None] * len(statement.positiontup or ()))
+        steps = [step for *_, step in plan]
+    messages = [step for step in steps if re.match(r"(SCAN|SEARCH) messages\b", step)]
+    assert messages
+    assert all("(user_id=? AND conversation_id=? AND position=?)" in step for step in messages), steps
+    by_index = [step for step in steps if step.startswith(("SCAN search_ids", "SEARCH search_ids"))]
+    # A short text is in no index: all of the user's own messages are looked at, and nobody else's.
+    assert [step for step in by_index if "(rowid=?)" not in step] == (
+        ["SEARCH search_ids USING COVERING INDEX sqlite_autoindex_search_ids_1 (user_id=?)"] if "short" in name else []
+    )

@@ -9,6 +9,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.selectable import FromClause, Join
 
 from hansard.models.base import UtcDateTime
 
@@ -36,3 +37,21 @@ def _postgresql(element: FromNow, compiler: SQLCompiler, **options: Any) -> str:
 @compiles(FromNow, "sqlite")
 def _sqlite(element: FromNow, compiler: SQLCompiler, **options: Any) -> str:
     return f"seconds_from_now({compiler.process(element.clauses, **options)})"
+
+
+class InOrder(Join):
+    """Be a join that is walked from the left to the right, whatever the planner would rather do."""
+
+    inherit_cache = True
+
+
+def in_order(left: FromClause, right: FromClause, on: ColumnElement[bool]) -> FromClause:
+    """Return the join that reads ``right`` once for each row of ``left``; SQLite alone has one."""
+    return InOrder(left, right, on)
+
+
+@compiles(InOrder, "sqlite")
+def _cross(element: InOrder, compiler: SQLCompiler, **options: Any) -> str:
+    left, right = (compiler.process(side, **options | {"asfrom": True}) for side in (element.left, element.right))
+    assert element.onclause is not None
+    return f"{left} CROSS JOIN {right} ON {compiler.process(element.onclause, **options)}"

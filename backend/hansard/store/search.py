@@ -17,6 +17,7 @@ from hansard.store.contract import Page
 from hansard.store.scope import Scope, Step
 from hansard.store.snippets import cut, marker
 from hansard.store.statements import search as sql
+from hansard.store.statements import search_sqlite
 
 # The index of substrings knows texts of three code points and more.
 _TRIGRAM = 3
@@ -53,7 +54,11 @@ class SqlSearch:
     def _step(self, asked: SearchQuery, values: dict[str, Any]) -> Step:
         if self.scope.database.dialect_name == "postgresql":
             return sql.POSTGRESQL, values | self._for_postgresql(asked)
-        return sql.SQLITE[self._substrings], values | self._for_sqlite(asked)
+        found = self._for_sqlite(asked)
+        statement = (
+            search_sqlite.SUBSTRINGS[found["long_texts"] is not None] if self._substrings else search_sqlite.WORDS
+        )
+        return statement, values | found
 
     def _for_postgresql(self, asked: SearchQuery) -> dict[str, Any]:
         return {
