@@ -23,7 +23,7 @@ PIECES = [*INLINE, *LINES, "\\", "&", "&#0;"]
 
 
 def parse(text: str) -> list[Node]:
-    tree = parse_markdown(text, deadline=time.monotonic() + PATIENCE)
+    tree = parse_markdown(text, deadline=time.thread_time() + PATIENCE)
     assert tree is not None
     return tree
 
@@ -135,11 +135,11 @@ def test_naughty_strings_make_known_elements():
 
 @given(st.text() | st.lists(st.sampled_from(PIECES)).map("".join))
 def test_any_text_makes_known_elements(text: str):
-    check(parse_markdown(text, deadline=time.monotonic() + PATIENCE))
+    check(parse_markdown(text, deadline=time.thread_time() + PATIENCE))
 
 
 def test_no_text_is_parsed_after_the_deadline():
-    assert parse_markdown("a", deadline=time.monotonic()) is None
+    assert parse_markdown("a", deadline=time.thread_time()) is None
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -149,7 +149,7 @@ def test_bombs_are_parsed_or_given_up(seed: int):
     for _ in range(30):
         mark = "".join(chance.choices(PIECES, k=chance.randint(1, 4)))
         bomb = (mark * TEXT_CODE_POINTS)[: chance.randint(1000, TEXT_CODE_POINTS)]
-        check(parse_markdown(bomb, deadline=time.monotonic() + 0.02))
+        check(parse_markdown(bomb, deadline=time.thread_time() + 0.02))
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_bombs_are_parsed_or_given_up(seed: int):
     ids=["long", "deep", "deep lists", "manifold"],
 )
 def test_what_is_beyond_a_limit_is_left_to_be_shown_as_it_is(text: str):
-    assert parse_markdown(text, deadline=time.monotonic() + PATIENCE) is None
+    assert parse_markdown(text, deadline=time.thread_time() + PATIENCE) is None
 
 
 def test_what_is_just_deep_enough_is_whole():

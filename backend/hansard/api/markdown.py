@@ -21,9 +21,11 @@ from hansard.utils.json_text import write_json
 router = APIRouter(tags=["Markdown"])
 
 MOST_TEXTS: Final = 100
-# One hostile text must not use up the time of those that were sent with it.
+# Of a processor. One hostile text must not use up the time of those that were sent with it.
 SECONDS_EACH: Final = 0.5
 SECONDS: Final = 2.0
+# Of a clock. Who waited so long behind others gets the texts as they are.
+PATIENCE_SECONDS: Final = 8.0
 _FIELDS: Final = frozenset({"texts"})
 
 
@@ -79,12 +81,19 @@ async def parse_texts(body: JsonBody) -> Response:
     """Return each text as a tree of elements without HTML; nothing is stored."""
     check_known(body, known=_FIELDS)
     texts = _read_texts(body)
-    trees = await asyncio.get_running_loop().run_in_executor(_threads, _parse, texts, time.monotonic() + SECONDS)
+    latest = time.monotonic() + PATIENCE_SECONDS
+    trees = await asyncio.get_running_loop().run_in_executor(_threads, _parse, texts, latest)
     return JsonAnswer(write_json({"object": "list", "data": trees}))
 
 
-def _parse(texts: Sequence[str], deadline: float) -> list[list[Node] | None]:
-    return [parse_markdown(text, deadline=min(deadline, time.monotonic() + SECONDS_EACH)) for text in texts]
+def _parse(texts: Sequence[str], latest: float) -> list[list[Node] | None]:
+    deadline = time.thread_time() + SECONDS
+    return [
+        parse_markdown(text, deadline=min(deadline, time.thread_time() + SECONDS_EACH))
+        if time.monotonic() < latest
+        else None
+        for text in texts
+    ]
 
 
 def _read_texts(body: JsonObject) -> list[str]:

@@ -5,6 +5,7 @@ import { copy, el } from "./dom.js";
 
 const MOST_TEXTS = 50;
 const LONGEST = 100_000;
+const AT_ONCE = 50_000; // characters: an answer is not long in coming, and within the time the server gives it
 const SCHEMES = new Set(["http:", "https:", "mailto:"]);
 // A reply's headings stand below the page's own.
 const TAGS = {
@@ -17,9 +18,7 @@ const MAKERS = { a: link, pre: block, table: wide };
 // Return one tree for each text, or null where it is to be shown as it is.
 export async function parse(texts) {
   const trees = texts.map(() => null);
-  const short = [...texts.keys()].filter((index) => texts[index].length <= LONGEST);
-  for (let from = 0; from < short.length; from += MOST_TEXTS) {
-    const batch = short.slice(from, from + MOST_TEXTS);
+  for (const batch of batches(texts)) {
     try {
       const { data } = await post("v1/markdown", { texts: batch.map((index) => texts[index]) });
       batch.forEach((index, place) => (trees[index] = data[place]));
@@ -28,6 +27,22 @@ export async function parse(texts) {
     }
   }
   return trees;
+}
+
+// Return which texts to send together.
+function batches(texts) {
+  const made = [];
+  let room = -1;
+  texts.forEach((text, index) => {
+    if (text.length > LONGEST) return;
+    if (text.length > room || made.at(-1)?.length === MOST_TEXTS) {
+      made.push([]);
+      room = AT_ONCE;
+    }
+    made.at(-1).push(index);
+    room -= text.length;
+  });
+  return made;
 }
 
 export function build(nodes) {
