@@ -110,6 +110,10 @@ async def test_the_list_is_walked_by_the_keyboard(visitor: Visitor):
     for number in range(3):
         visitor.converse(HELLO, title=f"Talk {number}")
     tab = await visitor.open()
+    await tab.page.keyboard.press("Control+k")
+    await expect(tab.page.get_by_label("Search messages")).to_be_focused()
+    await tab.page.get_by_role("button", name="Write a message").press("Enter")
+    await expect(tab.text).to_be_focused()
     await tab.rows.first.focus()
     await tab.page.keyboard.press("ArrowDown")
     await tab.page.keyboard.press("Enter")

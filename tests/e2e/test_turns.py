@@ -154,10 +154,12 @@ async def test_what_others_do_to_a_conversation_is_seen(asker: Visitor):
     asker.person.http.post(f"/v1/conversations/{home}", json={"title": "After"})
     await expect(heading).to_have_text("After")
     await expect(tab.rows).to_have_text(["After"])
+    await tab.text.fill("half a thought")
     asker.person.http.delete(f"/v1/conversations/{home}")
     await expect(tab.toast).to_contain_text("This conversation was deleted.")
     await expect(tab.rows).to_have_count(0)
     await expect(tab.text).to_be_focused()
+    await expect(tab.text).to_have_value("half a thought")
 
 
 async def test_a_server_that_dies_and_comes_back(asker: Visitor, slow: Served):

@@ -81,6 +81,13 @@ export class Composer {
     if (this.#place === "new") this.#place = place;
   }
 
+  // A conversation is gone: what was being written in it may begin another.
+  adopt(place) {
+    const { text } = this.drafts.get(place);
+    this.drafts.set(place, { text: "" });
+    if (text && !this.drafts.get("new").text) this.drafts.set("new", { text });
+  }
+
   write(text) {
     this.box.value = text;
     this.#changed();

@@ -2,13 +2,15 @@
 
 import { get, onSignedOut, post } from "./api.js";
 import { Composer } from "./composer.js";
-import { $, toast } from "./dom.js";
+import { $, el, toast } from "./dom.js";
 import { Sidebar, titleOf } from "./sidebar.js";
 
 const ROUTE = /^#\/c\/(conv_[0-9a-f]{48})(?:\/([a-z]+_[0-9a-f]{48}))?$/;
 const FRESH_MS = 20_000; // while somebody is there, the list is asked for this often
 const RETRY_MS = 2000;
 const AWAY_MS = 300_000; // nobody touched anything: the database may sleep
+
+const PARTS = ["thread.js", "item.js", "markdown.js", "turn.js", "live.js", "sse.js"];
 
 const tabs = new BroadcastChannel("hansard");
 let conversation = null;
@@ -23,7 +25,7 @@ const composer = new Composer({ submit, stop: () => conversation?.stop() });
 const sidebar = new Sidebar({ changed: ({ conversation: changed, gone }) => {
   tabs.postMessage("list");
   if (changed?.id === conversation?.id) entitle(changed);
-  if (gone && gone === conversation?.id) leave();
+  if (gone) forget(gone);
 } });
 
 async function start(session = null) {
@@ -67,8 +69,7 @@ async function open(id, itemId) {
   $("welcome").hidden = Boolean(id);
   link("conversation", true);
   entitle(id && sidebar.find(id));
-  // On a phone the keyboard would cover half of the page unasked.
-  if (!id) return matchMedia("(hover: hover)").matches && composer.focus();
+  if (!id) return welcome();
   try {
     const opened = await load(id);
     if (visit !== visits) return;
@@ -81,6 +82,11 @@ async function open(id, itemId) {
   }
 }
 
+function welcome() {
+  // On a phone the keyboard would cover half of the page unasked, and somebody may be looking for something already.
+  if (matchMedia("(hover: hover)").matches && !document.activeElement.matches("input")) composer.focus();
+}
+
 // What a conversation needs is fetched with the first one that is opened.
 async function load(id) {
   const { Conversation } = await parts();
@@ -91,7 +97,7 @@ async function load(id) {
     },
     gone: (gone) => {
       sidebar.drop(gone);
-      if (gone === conversation?.id) leave("This conversation was deleted.");
+      forget(gone, "This conversation was deleted.");
     },
     running: (running) => (composer.running = running),
     linked: (linked) => link("conversation", linked),
@@ -101,6 +107,10 @@ async function load(id) {
 // A browser does not ask again for a module that it could not get once: then only loading the page anew helps, and it
 // loses nothing.
 async function parts() {
+  // All at once, and not one after the other as they name each other.
+  for (const name of PARTS.splice(0)) {
+    document.head.append(el("link", { rel: "modulepreload", href: new URL(name, import.meta.url).href }));
+  }
   try {
     return await import("./conversation.js");
   } catch {
@@ -108,6 +118,11 @@ async function parts() {
     location.reload();
     return new Promise(() => {});
   }
+}
+
+function forget(gone, reason) {
+  composer.adopt(gone);
+  if (gone === conversation?.id) leave(reason);
 }
 
 function leave(reason) {
@@ -225,6 +240,7 @@ $("open-sidebar").addEventListener("click", () => toggleSidebar(true));
 $("close-sidebar").addEventListener("click", () => (toggleSidebar(false), $("open-sidebar").focus()));
 $("veil").addEventListener("click", () => toggleSidebar(false));
 $("actions").addEventListener("click", () => sidebar.menu(titled, { button: $("actions"), label: $("title") }));
+$("skip").addEventListener("click", () => composer.focus());
 $("try-again").addEventListener("click", () => start());
 // Ready before the first message is sent.
 $("text").addEventListener("input", () => navigator.onLine && import("./conversation.js").catch(() => {}), { once: true });

@@ -197,13 +197,13 @@ export class Sidebar {
   }
 
   #rename(conversation, label) {
-    const input = el("input", { value: conversation.title ?? "", "aria-label": "Title", autocomplete: "off" });
+    const input = el("input", { value: conversation.title ?? "", "aria-label": "Title", autocomplete: "off", maxLength: TITLE_LIMIT });
     let done = false;
     const end = async (keep) => {
       if (done) return;
       done = true;
       input.replaceWith(label);
-      const title = [...input.value.trim()].slice(0, TITLE_LIMIT).join("");
+      const title = input.value.trim();
       if (keep && title && title !== conversation.title) await this.#update(conversation.id, { title });
     };
     input.addEventListener("keydown", (event) => {
