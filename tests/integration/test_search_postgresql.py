@@ -262,7 +262,7 @@ class TestThePlan:
     def test_goes_by_user_and_trigrams_in_one_index_condition(self, big_url):
         found, plan = self.plan_of(big_url, ["=opic77x"], substrings=True)
         assert found == 2
-        [condition] = re.findall(r"Index Scan on ix_messages_search_substring.*\n\s+Index Cond: (.*)", plan)
+        [condition] = re.findall(r"Index Scan on ix_messages_search_substrings.*\n\s+Index Cond: (.*)", plan)
         assert "(user_id)::text = 'u3'::text" in condition
         assert "~~* '%opic77x%'::text" in condition
 
@@ -274,7 +274,7 @@ class TestThePlan:
 class TestTheSetting:
     @pytest.mark.parametrize(
         "mode, expected",
-        [("off", []), ("words", ["words_simple"]), ("words+substring", ["substring", "words_simple"])],
+        [("off", []), ("words", ["words_simple"]), ("words+substring", ["substrings", "words_simple"])],
     )
     def test_says_which_indexes_there_are(self, url, mode, expected):
         for before in ("words+substring", "off", mode, mode):

@@ -154,10 +154,11 @@ def _indexes(settings: SearchSettings) -> Iterator[_Index]:
         ("btree_gin",),
     )
     if settings.mode == "words+substring":
-        searched = f'"left"(content, {SEARCHED_CODE_POINTS}) gin_trgm_ops'
+        most = SEARCHED_CODE_POINTS
+        searched = f"CASE WHEN octet_length(content) <= {most} THEN content ELSE left(content, {most}) END"
         yield _Index(
-            f"{PREFIX}substring",
-            f"CREATE INDEX CONCURRENTLY {{name}} ON messages USING gin (user_id, {searched})",
+            f"{PREFIX}substrings",
+            f"CREATE INDEX CONCURRENTLY {{name}} ON messages USING gin (user_id, ({searched}) gin_trgm_ops)",
             ("btree_gin", "pg_trgm"),
         )
 

@@ -28,7 +28,10 @@ SEPARATORS = (
     r"\U0001f000-\U0001faff]+"
 )
 
-# To count the characters of a text takes longer than to look for something in it, so `left` is for long texts only.
+# To count the characters of a text takes longer than to look for something in it, so only long ones are cut. The index
+# of substrings has the same expression.
+SEARCHED = "CASE WHEN octet_length(m.content) <= 200000 THEN m.content ELSE left(m.content, 200000) END"
+
 # 200,000 characters have at most 800 kB of words. A tsvector beyond a megabyte is an error, and would be one of the
 # write that brings the message. In PL/pgSQL because an SQL function would be inlined, and its cost with it: the planner
 # would then rather compute the words of all messages than use the index.
@@ -164,19 +167,17 @@ BEGIN
                 WHERE m.user_id = me
                   AND (in_conversation IS NULL OR m.conversation_id = in_conversation)
                   AND {schema}.hansard_words(language, m.content) @@ words
-                  AND (phrases = '{{}}'
-                       OR lower(CASE WHEN octet_length(m.content) <= 200000 THEN m.content
-                                     ELSE left(m.content, 200000) END) ~ ALL (phrases))
-                  AND NOT (substrings AND left(m.content, 200000) ILIKE ANY (not_patterns))
+                  AND (phrases = '{{}}' OR lower({searched}) ~ ALL (phrases))
+                  AND NOT (substrings AND {searched} ILIKE ANY (not_patterns))
                 UNION ALL
                 SELECT m.created_at, m.conversation_id, m.position, m.role
                 FROM {schema}.messages AS m
                 WHERE m.user_id = me
                   AND (in_conversation IS NULL OR m.conversation_id = in_conversation)
                   AND substrings
-                  AND left(m.content, 200000) ILIKE longest
-                  AND left(m.content, 200000) ILIKE ALL (patterns)
-                  AND NOT left(m.content, 200000) ILIKE ANY (not_patterns)
+                  AND {searched} ILIKE longest
+                  AND {searched} ILIKE ALL (array_remove(patterns, longest))
+                  AND NOT {searched} ILIKE ANY (not_patterns)
                   AND (not_words IS NULL OR NOT {schema}.hansard_words(language, m.content) @@ not_words)
                 OFFSET 0
             ) AS f
@@ -218,7 +219,7 @@ BEGIN
     ORDER BY l.rank DESC, l.created_at DESC, l.conversation_id DESC, l.position DESC;
 END
 $function$
-"""
+""".replace("{searched}", SEARCHED)
 
 
 HELPERS = (
