@@ -187,6 +187,21 @@ def test_the_sdk_pages_through_our_list_of_conversations(ann: Person):
     assert [conversation.id for conversation in page] == made[::-1]
 
 
+def test_what_the_api_lacks_is_reached_by_the_sdk(ann: Person):
+    conversations = ann.sdk.conversations
+    made: Any = conversations.create(metadata={"topic": "demo"}, extra_body={"title": "Errands"})
+    assert (made.title, made.title_source, made.message_count, made.archived_at) == ("Errands", "user", 0, None)
+    # Without metadata, which would be replaced: the title and the archive flag alone.
+    archived: Any = conversations.update(made.id, metadata=openai.omit, extra_body={"archived": True})  # type: ignore[arg-type] # the SDK's own mark for "not sent"
+    assert (archived.metadata, archived.title) == ({"topic": "demo"}, "Errands")
+    assert archived.archived_at >= archived.last_message_at == archived.created_at
+    ann.append(made.id, "Where is the zeppelin?")
+    counted: Any = conversations.retrieve(made.id)
+    assert (counted.message_count, counted.last_message_at >= made.last_message_at) == (1, True)
+    found: Any = ann.sdk.get("/search", cast_to=object, options={"params": {"query": "zeppelin", "archived": True}})
+    assert [hit["conversation_title"] for hit in found["data"]] == ["Errands"]
+
+
 def test_an_error_reaches_the_sdk_whole(ann: Person):
     with pytest.raises(openai.BadRequestError) as caught:
         ann.sdk.conversations.create(metadata={"key": "x" * 513})
