@@ -10,7 +10,7 @@ from datetime import timedelta
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 
 from hansard import web
 from hansard.agents import offline
@@ -37,6 +37,7 @@ from hansard.api.cors import Cors
 from hansard.api.deps import Edge
 from hansard.api.instruments import Instruments
 from hansard.api.intake import MOST_ITEMS
+from hansard.api.lane import Lane
 from hansard.api.local_secret import LocalSecret
 from hansard.api.page_session import TokenCookie
 from hansard.api.sign_in import LOCAL_USER, LocalSessions
@@ -146,15 +147,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     errors.install(app)
     openapi.install(app)
-    for module in (conversations, items):
-        app.include_router(module.router, dependencies=[Depends(live.rings)])
-    for module in (live, responses, tasks, markdown, page_session, health):
-        app.include_router(module.router)
+    modules = [conversations, items, live, responses, tasks, markdown, page_session, health]
     if settings.search != "off":
-        app.include_router(search.router)
+        modules.append(search)
     if access.embedded:
         app.state.sessions = access.sessions
-        app.include_router(sessions.router)
+        modules.append(sessions)
+    for module in modules:
+        app.include_router(module.router)
+    app.add_middleware(Lane, routers=[module.router for module in modules])
+    app.add_middleware(live.Rings)
+    if access.embedded:
         app.add_middleware(middleware.LoopbackOnly)
     if settings.page and (access.embedded or access.cookie):
         app.include_router(web.page_router(sign_in_url=str(settings.sign_in_url or "")))

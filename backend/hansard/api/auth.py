@@ -10,6 +10,7 @@ import jwt
 from fastapi import Request
 
 from hansard.api.errors import ApiError
+from hansard.api.known_tokens import KnownTokens
 from hansard.errors import ConfigurationError, InvalidInput
 from hansard.models.limits import check_user_id, storable
 from hansard.utils.clock import Clock, utc_now
@@ -52,9 +53,13 @@ class Hs256Verifier:
     def __init__(self, secret: bytes, *, only_user: str | None = None) -> None:
         self._secret = check_secret(secret)
         self._only_user = only_user
+        self._known = KnownTokens[Identity]()
 
     async def identity(self, token: str) -> Identity:
         """Return the ``sub`` and ``email`` of a token that is signed by us and has not expired."""
+        known = self._known.find(token)
+        if known is not None:
+            return known
         try:
             claims = jwt.decode(token, self._secret, algorithms=[ALGORITHM], options={"require": ["exp", "sub"]})
             found = read_claims(claims)
@@ -64,6 +69,7 @@ class Hs256Verifier:
             raise unauthenticated(INVALID) from None
         if self._only_user is not None and found.user_id != self._only_user:
             raise unauthenticated(INVALID)
+        self._known.keep(token, found, expires=float(claims["exp"]))
         return found
 
 

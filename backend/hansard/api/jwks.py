@@ -19,6 +19,7 @@ import jwt
 
 from hansard.api.auth import EXPIRED, INVALID, Identity, read_claims, unauthenticated
 from hansard.api.errors import ApiError
+from hansard.api.known_tokens import KnownTokens
 from hansard.errors import ConfigurationError, InvalidInput
 
 FRESH_SECONDS: Final = 600.0
@@ -86,6 +87,11 @@ class KeySet:
             raise ApiError("The keys that tokens are verified with cannot be had.", status=503, code="keys_unavailable")
         return self._keys.get(key_id)
 
+    @property
+    def fresh(self) -> object | None:
+        """Return the keys as long as nothing is to be asked, always the same object; else ``None``."""
+        return self._keys if self._age() <= FRESH_SECONDS else None
+
     def _age(self) -> float:
         return self._now() - self._fetched
 
@@ -122,19 +128,30 @@ class JwksVerifier:
     def __init__(self, provider: Provider, keys: KeySet | None = None) -> None:
         self._provider = provider
         self._keys = keys or KeySet(provider.url)
+        self._known = KnownTokens[Identity]()
 
     async def identity(self, token: str) -> Identity:
         """Return the ``sub`` and ``email`` of a token of this provider, for us, that has not expired."""
+        fresh = self._keys.fresh
+        known = None if fresh is None else self._known.find(token, keys=fresh)
+        if known is not None:
+            return known
         try:
             key_id = jwt.get_unverified_header(token).get("kid")
             key = await self._keys.find(key_id)
+            # Taken before anything else can be waited for, so these are the keys that the key is one of.
+            fresh = self._keys.fresh
             if key is None:
                 raise unauthenticated(INVALID)
-            return read_claims(self._decode(token, key))
+            claims = self._decode(token, key)
+            found = read_claims(claims)
         except jwt.ExpiredSignatureError:
             raise unauthenticated(EXPIRED) from None
         except (jwt.PyJWTError, InvalidInput, ValueError, TypeError, ArithmeticError, RecursionError):
             raise unauthenticated(INVALID) from None
+        if fresh is not None:
+            self._known.keep(token, found, expires=float(claims["exp"]), keys=fresh)
+        return found
 
     def _decode(self, token: str, key: _Key) -> dict[str, Any]:
         return jwt.decode(

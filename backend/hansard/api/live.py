@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import suppress
 from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hansard.api.conversations import conversation_view
-from hansard.api.deps import CurrentUser, OurTurns, OwnStore
+from hansard.api.deps import OurTurns, OwnStore
 from hansard.api.streams import EventStream, Frame, last_event_id
 from hansard.api.wire import item_json, read_conversation_id, read_item_ref
 from hansard.errors import InvalidInput, NotFound
@@ -47,13 +49,27 @@ async def follow_conversation(
     return EventStream(_frames(pages, conversation_id))
 
 
-async def rings(request: Request, user_id: CurrentUser, turns: OurTurns) -> AsyncIterator[None]:
-    """Let those who follow a conversation know that a request of another route may have changed it."""
-    yield
-    # The framework runs this after the answer was sent, so after the commit.
-    sent = request.path_params.get("conversation_id")
-    if sent is not None and request.method not in _SAFE:
-        turns.watch.ring(user_id, read_conversation_id(sent))
+class Rings:
+    """Let those who follow a conversation know that a request of any route may have changed it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; ring once the answer was sent, so after the commit."""
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            if scope["type"] == "http" and scope["method"] not in _SAFE:
+                _ring(scope)
+
+
+def _ring(scope: Scope) -> None:
+    user_id, sent = scope.get("hansard.user_id"), scope.get("path_params", {}).get("conversation_id")
+    if user_id is None or sent is None:
+        return
+    with suppress(NotFound):
+        scope["app"].state.turns.watch.ring(user_id, read_conversation_id(sent))
 
 
 async def _start(store: UserStore, home: UUID, after: str | None) -> Start:

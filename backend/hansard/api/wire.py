@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
+from json.encoder import encode_basestring_ascii as quoted
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from hansard.utils import ids
 from hansard.utils.json_text import write_json
 
 COMPLETED: Final = "completed"
+_COMPLETED: Final = quoted(COMPLETED)
 _PLAIN_KEYS: Final = frozenset({"type", "role", "status", "content"})
 # These hold content parts, in which the API wants a few fields that clients may leave out.
 _PART_FIELDS: Final = ("content", "output")
@@ -106,18 +107,16 @@ def item_id(read: StoredItem) -> str:
 def item_json(read: MessageRead, left_out: frozenset[str] = frozenset()) -> bytes:
     """Return a stored item as the API shows it, as JSON, without what is left out (see `leave_out`).
 
-    Nearly all items are messages with one text; they are written without building the object first.
+    Nearly all items are messages with one text; they are written without building the object first. Such a message has
+    one of the five roles (see `hansard.models.verbatim`), so that needs no quoting.
     """
     if read.payload is not None:
         return write_json(leave_out(item_view(read), left_out))
-    role, status, text = json.dumps(read.role), json.dumps(read.status or COMPLETED), json.dumps(read.content)
-    part = (
-        f'{{"type":"output_text","text":{text},"annotations":[],"logprobs":[]}}'
-        if read.role == "assistant"
-        else f'{{"type":"input_text","text":{text}}}'
-    )
-    head = f'{{"id":"{item_id(read)}","type":"message","role":{role},"status":{status}'
-    return f'{head},"content":[{part}]}}'.encode("ascii")
+    status = _COMPLETED if not read.status or read.status == COMPLETED else quoted(read.status)
+    head = f'{{"id":"{item_id(read)}","type":"message","role":"{read.role}","status":{status},"content":[{{"type":'
+    if read.role == "assistant":
+        return f'{head}"output_text","text":{quoted(read.content)},"annotations":[],"logprobs":[]}}]}}'.encode("ascii")
+    return f'{head}"input_text","text":{quoted(read.content)}}}]}}'.encode("ascii")
 
 
 def item_view(read: MessageRead) -> JsonObject:
