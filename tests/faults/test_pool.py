@@ -212,6 +212,18 @@ async def test_prepared_statements_survive_refusals_and_repetitions_in_one_flush
     assert await walk_items(user, made.id) == stored
 
 
+async def test_prepared_statements_take_numbers_of_every_size(prepared):
+    """The driver sends 50 as two bytes and a million as four; the server keeps the types it was first told."""
+    user = SqlStore(prepared).for_user(f"user-{uuid.uuid4()}")
+    made = await user.conversations.create()
+    stored = await user.items.append(made.id, says("one", "two"))
+    for limit in (50, 1_000_000, 2, 40_000):
+        assert await user.items.last(made.id, limit) == stored
+    for after in (1, 2**40, 1):
+        page = await user.items.list(made.id, after=after)
+        assert page.data == stored[after:]
+
+
 async def test_prepared_statements_are_known_although_their_first_caller_left(prepared, proxy):
     user = SqlStore(prepared).for_user(f"user-{uuid.uuid4()}")
     made = await user.conversations.create()

@@ -11,10 +11,11 @@ lands all the same.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import select
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import psycopg
 from psycopg import pq
@@ -34,6 +35,8 @@ Transformer: Any = _Transformer
 _SERVER_ANSWERED = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
 _SYNC = pq.ExecStatus.PIPELINE_SYNC
 _BINARY = pq.Format.BINARY
+_Types: TypeAlias = tuple[int, ...] | None
+_Key: TypeAlias = tuple[bytes, _Types]
 _AUTO = {count: [PyFormat.AUTO] * count for count in range(64)}
 
 
@@ -69,8 +72,8 @@ class Connection:
         self._ended = False
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
-        self._known: set[bytes] = set()
-        self._preparing: dict[int, bytes] = {}
+        self._known: dict[_Key, bytes] = {}
+        self._preparing: dict[int, _Key] = {}
         self._wanted: list[int] = []
         self._results: list[pq.abc.PGresult] = []
         self._expected = 0
@@ -171,11 +174,15 @@ class Connection:
         if name is None:
             self._pgconn.send_query_params(sql, values, types, formats, _BINARY)
         else:
-            if name not in self._known and name not in self._preparing.values():
-                self._pgconn.send_prepare(name, sql, types)
-                self._preparing[self._expected] = name
+            # The server keeps the types it was first told, and the driver's choice depends on the value: 50 is two
+            # bytes and a million four. So other types are another statement.
+            key = (name, types)
+            prepared = self._known.get(key) or _typed(*key)
+            if key not in self._known and key not in self._preparing.values():
+                self._pgconn.send_prepare(prepared, sql, types)
+                self._preparing[self._expected] = key
                 self._expected += 1
-            self._pgconn.send_query_prepared(name, values, formats, _BINARY)
+            self._pgconn.send_query_prepared(prepared, values, formats, _BINARY)
         if wanted:
             self._wanted.append(self._expected)
         self._expected += 1
@@ -218,9 +225,9 @@ class Connection:
         return False
 
     def _land(self) -> None:
-        for place, name in self._preparing.items():
+        for place, key in self._preparing.items():
             if place < len(self._results) and self._results[place].status == pq.ExecStatus.COMMAND_OK:
-                self._known.add(name)
+                self._known[key] = _typed(*key)
         landing = self._arrive()
         if landing is not None:
             landing.set_result(self._results)
@@ -262,6 +269,11 @@ class Connection:
         self._transformer.set_pgresult(result, set_loaders=True, format=_BINARY)
         rows: Rows = self._transformer.load_rows(0, result.ntuples, tuple)
         return rows
+
+
+def _typed(name: bytes, types: _Types) -> bytes:
+    """Return the name of a statement that was prepared for parameters of these types."""
+    return name + b"_" + hashlib.blake2b(repr(types).encode(), digest_size=8).hexdigest().encode()
 
 
 def _refused(result: pq.abc.PGresult) -> bool:
