@@ -78,8 +78,10 @@ lock: $(VENV_READY) ## Refresh requirements.lock from pyproject.toml, and the lo
 		--generate-hashes --no-emit-index-url --no-header --upgrade --quiet -o requirements.lock
 	$(BIN)/uv pip compile --group bench --constraint requirements.lock --universal --python-version 3.10 \
 		--generate-hashes --no-emit-index-url --no-header --upgrade --quiet -o benchmarks/requirements.lock
+	for wanted in benchmarks/peers/*.in; do $(BIN)/uv pip compile "$$wanted" --universal --python-version 3.10 \
+		--no-emit-index-url --no-header --no-annotate --upgrade --quiet -o "$${wanted%.in}.txt" || exit 1; done
 	PATH="$(abspath $(BIN)):$$PATH" npm --prefix tests/node install --package-lock-only --no-audit --no-fund
-	@! grep -n '://' requirements.lock benchmarks/requirements.lock || { echo "a lock names a host" >&2; exit 1; }
+	@! grep -n '://' requirements.lock benchmarks/requirements.lock benchmarks/peers/*.txt || { echo "a lock names a host" >&2; exit 1; }
 	@! grep -n '"resolved"' tests/node/package-lock.json || { echo "package-lock.json names a host" >&2; exit 1; }
 
 .PHONY: clean

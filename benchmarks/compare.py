@@ -6,6 +6,7 @@ milliseconds are those of one machine on one day.
 
 import argparse
 import asyncio
+import os
 import statistics
 import time
 from collections.abc import Sequence
@@ -44,14 +45,15 @@ class Size(NamedTuple):
 
     rounds: int
     share: float
+    batch: int
     conversations: int
     items: int
     weighed: int
     distant: int
 
 
-WHOLE = Size(rounds=7, share=1.0, conversations=500, items=1000, weighed=20, distant=7)
-QUICK = Size(rounds=2, share=0.4, conversations=500, items=1000, weighed=4, distant=3)
+WHOLE = Size(rounds=7, share=1.0, batch=2, conversations=500, items=1000, weighed=20, distant=7)
+QUICK = Size(rounds=2, share=0.4, batch=20, conversations=500, items=1000, weighed=4, distant=3)
 WRITERS = 16
 WORKLOADS = (
     Workload("append", "append", 60, distant=True),
@@ -119,7 +121,16 @@ class Race:
         self._racers.append(racer)
         self._places[entry.name] = place
         self._measured[entry.name] = {workload.name: Kept() for workload in WORKLOADS}
-        await self._try(racer, self._prepare)
+
+    async def prepare(self) -> None:
+        """Let everybody store what is read later, a few at the same time, for nothing is measured yet."""
+        room = asyncio.Semaphore(os.cpu_count() or 1)
+
+        async def one(racer: Racer) -> None:
+            async with room:
+                await self._try(racer, self._prepare)
+
+        await asyncio.gather(*map(one, self._racers))
 
     async def run(self) -> None:
         """Measure round by round, every workload by everybody before the next workload."""
@@ -149,7 +160,8 @@ class Race:
         start = time.perf_counter()
         answer = await racer.ask("open", place=self._places[racer.entry.name])
         self.found[racer.entry.name]["versions"] = answer["versions"]
-        await racer.ask("seed", items=self._size.items, conversations=self._size.conversations)
+        batch = max(self._size.batch, racer.entry.batch)
+        await racer.ask("seed", items=self._size.items, conversations=self._size.conversations, batch=batch)
         await racer.ask("check")
         for workload in WORKLOADS:
             try:
@@ -224,6 +236,7 @@ async def main(arguments: Sequence[str] = ()) -> None:
         async with AsyncExitStack() as stack:
             for entry in entries:
                 await race.enter(stack, entry)
+            await race.prepare()
             await race.run()
     document["quick"] = chosen.quick
     document["contestants"] = race.found

@@ -6,6 +6,7 @@ It needs nothing but Python, because every contestant may live in an environment
 
 import asyncio
 import gc
+import itertools
 import json
 import os
 import sys
@@ -19,6 +20,8 @@ from benchmarks.contestants.texts import texts
 
 WRITER, LISTER = "writer", "lister"
 WRITERS = 10
+TEXTS = 2000
+NEWEST = LISTED = 50
 
 
 class Said(NamedTuple):
@@ -81,7 +84,8 @@ class Session:
 
     def __init__(self, contestant: Contestant) -> None:
         self._contestant = contestant
-        self._texts = texts(1)
+        # Written beforehand: writing a text costs more than an append.
+        self._texts = itertools.cycle(list(itertools.islice(texts(1), TEXTS)))
         self._place = Place(None, ())
         self._items = 0
         self._workloads: dict[str, Callable[[Any], Awaitable[object]]] = {
@@ -89,8 +93,8 @@ class Session:
             "turn": lambda here: contestant.append(WRITER, here, self._said("user", "assistant")),
             "append_long": lambda _: contestant.append(WRITER, self._other, self._said("user")),
             "load": lambda _: contestant.load(WRITER, self._place.long),
-            "last": lambda _: contestant.last(WRITER, self._place.long, 50),
-            "list": lambda _: contestant.list(LISTER, 50),
+            "last": lambda _: contestant.last(WRITER, self._place.long, NEWEST),
+            "list": lambda _: contestant.list(LISTER, LISTED),
         }
         self._other: Any = None
 
@@ -104,10 +108,11 @@ class Session:
         await self._contestant.close()
         return {}
 
-    async def seed(self, *, items: int, conversations: int, batch: int = 50) -> dict[str, Any]:
+    async def seed(self, *, items: int, conversations: int, batch: int) -> dict[str, Any]:
         """Fill two conversations of ``items``, and a user's list with conversations of one item."""
         self._items = items
-        self._place, self._other = await self._filled(items, batch), (await self._filled(items, batch)).long
+        self._place, other = await asyncio.gather(self._filled(items, batch), self._filled(items, batch))
+        self._other = other.long
         for _ in range(0, conversations, WRITERS):
             await asyncio.gather(*(self._one() for _ in range(WRITERS)))
         return {}
@@ -130,7 +135,7 @@ class Session:
         assert whole[-len(newest) :] == newest, "the history is not what was stored"
         assert len(whole) == self._items, f"the history has {len(whole)} messages and not {self._items}"
         try:
-            last = [contestant.text(one) for one in await contestant.last(WRITER, long, 50)]
+            last = [contestant.text(one) for one in await contestant.last(WRITER, long, NEWEST)]
         except NotImplementedError:
             last = list(newest)
         assert last == newest, "the last 50 are not the newest"
@@ -164,7 +169,7 @@ class Session:
         newest: list[str] = []
         for _ in range(items // batch):
             said = self._said(*("user", "assistant") * (batch // 2))
-            newest = [one.text for one in said]
+            newest = [*newest, *(one.text for one in said)][-NEWEST:]
             await self._contestant.append(WRITER, conversation, said)
         return Place(conversation, newest)
 
