@@ -10,7 +10,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, async_playwright, expect
 
 from tests.api.live import SECRET
-from tests.e2e.visitor import COOKIE, Visitor, visiting
+from tests.e2e.visitor import COOKIE, SIGN_IN, Visitor, visiting
 from tests.support.browser import ARGUMENTS, find_chromium
 from tests.support.served import Served
 
@@ -35,7 +35,8 @@ def served(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     """A service whose users another application signs in."""
     folder = tmp_path_factory.mktemp("served")
     shutil.copy(sqlite_template, folder / "hansard.db")
-    server = Served(folder, JWT_SECRET_KEY=SECRET, HANSARD_SESSION_COOKIE=COOKIE, HANSARD_OFFLINE_PACE_SECONDS="0")
+    settings = {"HANSARD_SESSION_COOKIE": COOKIE, "HANSARD_SIGN_IN_URL": SIGN_IN, "HANSARD_OFFLINE_PACE_SECONDS": "0"}
+    server = Served(folder, JWT_SECRET_KEY=SECRET, **settings)
     server.start()
     yield server
     server.stop()

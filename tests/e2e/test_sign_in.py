@@ -9,8 +9,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
-from tests.api.live import SECRET
-from tests.e2e.visitor import COOKIE
+from tests.e2e.visitor import SIGN_IN
 from tests.support.served import Served
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -61,37 +60,21 @@ async def test_the_printed_address_signs_in_once(embedded: Served, context: Brow
         )
 
 
-async def test_a_page_that_waits_is_let_in_by_a_new_address(embedded: Served, context: BrowserContext):
-    waiting = await context.new_page()
-    await waiting.goto(embedded.url)
-    await assert_signed_out(waiting)
-    await expect(waiting.get_by_text("hansard login-url")).to_be_visible()
-    page = await context.new_page()
+async def test_pages_that_wait_are_let_in_by_a_new_address(embedded: Served, context: BrowserContext):
+    waiting, page = await context.new_page(), await context.new_page()
+    for one in (waiting, page):
+        await one.goto(embedded.url)
+        await assert_signed_out(one)
+        await expect(one.get_by_text("hansard login-url")).to_be_visible()
+    # Only the fragment differs, so the browser loads nothing anew.
     await page.goto(embedded.run("login-url", "--port", str(embedded.port)))
     await assert_signed_in(page)
     await assert_signed_in(waiting)
 
 
-async def test_an_address_opened_where_the_page_is_open_signs_in(embedded: Served, context: BrowserContext):
-    page = await context.new_page()
-    await page.goto(embedded.url)
-    await assert_signed_out(page)
-    # Only the fragment differs, so the browser loads nothing anew.
-    await page.goto(embedded.run("login-url", "--port", str(embedded.port)))
-    await assert_signed_in(page)
-
-
-async def test_the_session_outlives_the_server(embedded: Served, context: BrowserContext):
-    page = await context.new_page()
-    await page.goto(embedded.run("login-url", "--port", str(embedded.port)))
-    await assert_signed_in(page)
-    embedded.stop()
-    embedded.start()
-    await page.reload()
-    await assert_signed_in(page)
-
-
-async def test_another_page_on_this_machine_is_not_let_in(embedded: Served, context: BrowserContext, served: Served):
+async def test_the_session_is_ours_alone_and_outlives_the_server(
+    embedded: Served, context: BrowserContext, served: Served
+):
     page = await context.new_page()
     await page.goto(embedded.run("login-url", "--port", str(embedded.port)))
     await assert_signed_in(page)
@@ -107,20 +90,17 @@ async def test_another_page_on_this_machine_is_not_let_in(embedded: Served, cont
     }
     headers = {"X-Hansard-CSRF": "1"}
     assert await foreign.evaluate(ask, [url, {"credentials": "include", "headers": headers}]) == "refused"
+    embedded.stop()
+    embedded.start()
     await page.reload()
+    await assert_signed_in(page)
+    await expect(page.locator("#shelf-note")).to_contain_text("Write a message to begin one")
     await expect(page.locator("#conversations a")).to_have_count(0)
 
 
-async def test_a_session_that_ends_leads_to_where_people_sign_in(
-    sqlite_template: Path, tmp_path: Path, context: BrowserContext
-):
-    shutil.copy(sqlite_template, tmp_path / "hansard.db")
-    address = "https://app.example.org/sign-in?to=chat"
-    server = Served(tmp_path, JWT_SECRET_KEY=SECRET, HANSARD_SESSION_COOKIE=COOKIE, HANSARD_SIGN_IN_URL=address)
-    server.start()
+async def test_a_session_that_ends_leads_to_where_people_sign_in(served: Served, context: BrowserContext):
     page = await context.new_page()
-    await page.goto(server.url)
+    await page.goto(served.url)
     await assert_signed_out(page)
-    await expect(page.get_by_role("link", name="Sign in")).to_have_attribute("href", address)
+    await expect(page.get_by_role("link", name="Sign in")).to_have_attribute("href", SIGN_IN)
     await expect(page.get_by_text("hansard login-url")).to_be_hidden()
-    server.stop()

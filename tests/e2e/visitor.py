@@ -12,6 +12,7 @@ from tests.api.live import Person
 from tests.support.served import Served
 
 COOKIE = "session"
+SIGN_IN = "https://app.example.org/sign-in?to=chat"
 SCREENSHOTS = Path(__file__).resolve().parents[2] / ".cache" / "screenshots"
 _BREACHES = ("Content Security Policy", "Trusted", "Refused to")
 
@@ -123,4 +124,4 @@ def newcomer(served: Served) -> Person:
     return Person(f"user-{uuid4()}", served.url)
 
 
-__all__ = ["COOKIE", "Tab", "Visitor", "expect", "newcomer", "visiting"]
+__all__ = ["COOKIE", "SIGN_IN", "Tab", "Visitor", "expect", "newcomer", "visiting"]
