@@ -1,6 +1,7 @@
 """Idempotency-Key: a writing request that is sent again is answered as the first time, and changes nothing."""
 
 import concurrent.futures
+import json
 import threading
 
 import pytest
@@ -142,18 +143,45 @@ def test_two_keys_are_refused(ann):
     assert error_of(answer)[::2] == (400, HEADER)
 
 
-def test_many_at_once_do_it_once(ann, conversation_id):
+def at_once(person, path, body, key):
+    """Send the same request eight times at the same moment."""
     barrier = threading.Barrier(8)
 
-    def append(_number):
+    def send(_number):
         barrier.wait(30)
-        return post(ann, f"/v1/conversations/{conversation_id}/items", {"items": [MESSAGE]}, "k")
+        return post(person, path, body, key)
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(append, range(8)))
-    assert {answer.status_code for answer in answers} == {200}
+        return list(pool.map(send, range(8)))
+
+
+def sizes(person):
+    conversations, items, tasks = everything(person)
+    return len(conversations), sum(len(page["data"]) for page in items), len(tasks["data"])
+
+
+def test_many_at_once_do_it_once(ann, writing):
+    path, body = writing
+    before = sizes(ann)
+    assert post(ann, path, body, "alone").is_success
+    once = [after - earlier for after, earlier in zip(sizes(ann), before, strict=True)]
+    answers = at_once(ann, path, body, "k")
+    assert {answer.status_code for answer in answers} <= {200, 201}
     assert len({answer.content for answer in answers}) == 1
-    assert ann.http.get(f"/v1/conversations/{conversation_id}").json()["message_count"] == 1
+    assert sum("idempotent-replayed" not in answer.headers for answer in answers) == 1
+    assert list(sizes(ann)) == [earlier + 2 * more for earlier, more in zip(before, once, strict=True)]
+
+
+def test_many_at_once_run_one_turn(ann, conversation_id):
+    body = {"conversation": conversation_id, "input": "add buy milk", "model": "offline"}
+    answers = at_once(ann, "/v1/responses", body, "k")
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert {answer.json()["status"] for answer in answers} == {"completed"}
+    [turn] = {answer.text for answer in answers}
+    listed = ann.http.get(f"/v1/conversations/{conversation_id}/items?order=asc").json()["data"]
+    assert listed[1:] == json.loads(turn)["output"] != []
+    assert error_of(post(ann, "/v1/responses", {**body, "input": "x"}, "k"))[:2] == (400, "idempotency_key_reused")
 
 
 def test_the_sdk_sends_it_as_an_extra_header(ann):
