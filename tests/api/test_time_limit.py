@@ -1,5 +1,7 @@
 """A request that takes too long is stopped, and its sender is told what became of it; what may last, lasts."""
 
+import asyncio
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -7,8 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+from starlette.types import Message
 
 from hansard.api import time_limit
+from hansard.utils.witness import testify
 from tests.api.live import LiveServer, serving, settings_for
 from tests.support.observers import Observer, PostgresObserver
 
@@ -90,6 +94,48 @@ def test_a_database_that_does_not_answer_is_asked_to_stop(hurried: LiveServer, o
         assert_told(bob.http.get(f"/v1/conversations/{home}"), 503, "timed_out", retry=True)
         assert_told(bob.http.post(f"/v1/conversations/{home}", json={"title": "x"}), 503, "timed_out", retry=True)
     assert bob.http.get(f"/v1/conversations/{home}").json()["title"] is None
+
+
+@pytest.mark.parametrize(
+    "seen, headers, code, retry",
+    [
+        ([], [], "timed_out", "true"),
+        ([False], [], "timed_out", "true"),
+        ([True], [], "done_too_late", "false"),
+        ([True], [(b"idempotency-key", b"k")], "done_too_late", "true"),
+        ([True, None], [], "outcome_unknown", "false"),
+    ],
+)
+async def test_what_became_of_a_stopped_request_is_told(seen, headers, code, retry):
+    async def handler(scope, receive, send):
+        for done in seen:
+            testify(done=done)
+        await asyncio.Event().wait()
+
+    async def receive():
+        return {"type": "http.request"}
+
+    async def send(message):
+        sent.append(message)
+
+    sent: list[Message] = []
+    scope = {"type": "http", "method": "POST", "headers": headers}
+    await time_limit.TimeLimit(handler, body_seconds=1, answer_seconds=0)(scope, receive, send)
+    assert sent[0]["status"] == 503
+    assert dict(sent[0]["headers"])[b"x-should-retry"].decode() == retry
+    assert json.loads(sent[1]["body"])["error"]["code"] == code
+
+
+async def test_a_request_that_somebody_else_cancels_stays_cancelled():
+    async def handler(scope, receive, send):
+        await asyncio.Event().wait()
+
+    limit = time_limit.TimeLimit(handler, body_seconds=1, answer_seconds=60)
+    task = asyncio.ensure_future(limit({"type": "http", "method": "GET", "headers": []}, None, None))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
 
 
 def test_a_body_that_does_not_come_is_408(hurried: LiveServer):

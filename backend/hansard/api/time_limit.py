@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Iterable
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hansard.api.errors import Fault, in_doubt
+from hansard.api.idempotency import HEADER
 from hansard.utils.witness import Witness, watching
 
+_KEY: Final = HEADER.lower().encode()
 _CLOCK: Final = "hansard.clock"
 
 
@@ -39,14 +42,14 @@ class TimeLimit:
         except asyncio.CancelledError:
             if not clock.is_cause():
                 raise
-            fault = self._too_slow(clock, witness)
+            fault = self._too_slow(scope["headers"], clock, witness)
             if fault.status != 408:  # noqa: PLR2004 - a slow client is not an error of ours
                 scope["hansard.error"] = {"error": "TimeLimit", "outcome": str(fault.code)}
             await fault.response()(scope, receive, send)
         finally:
             clock.stop()
 
-    def _too_slow(self, clock: _Clock, witness: Witness) -> Fault:
+    def _too_slow(self, headers: Iterable[tuple[bytes, bytes]], clock: _Clock, witness: Witness) -> Fault:
         if clock.reading:
             # The rest may still come: only closing the connection ends it.
             message = f"The request body took longer than {self._body_seconds:g} seconds to arrive."
@@ -55,6 +58,9 @@ class TimeLimit:
             return in_doubt()
         late = f"The answer took longer than {self._answer_seconds:g} seconds"
         if witness.done:
+            if any(name == _KEY for name, _ in headers):
+                message = f"{late}, but what was asked for is done. Send it again with its key, and be answered."
+                return Fault(503, message, "done_too_late", retry=True, headers={"retry-after": "1"})
             message = f"{late}, but what was asked for is done. Read before you write again."
             return Fault(503, message, "done_too_late")
         message = f"{late}; nothing was written. Please try again."
@@ -70,6 +76,20 @@ def without_limit(scope: Scope) -> None:
 
 class _Clock:
     """Cancel the request's task when its time is over."""
+
+    __slots__ = (
+        "_answer_seconds",
+        "_arrived",
+        "_body_end",
+        "_expired",
+        "_loop",
+        "_over",
+        "_receive",
+        "_send",
+        "_task",
+        "_timer",
+        "reading",
+    )
 
     def __init__(self, receive: Receive, send: Send, body_seconds: float, answer_seconds: float) -> None:
         self.reading = False
@@ -99,7 +119,8 @@ class _Clock:
 
     async def send(self, message: Message) -> None:
         """Pass a message on; an answer that has begun is not cut."""
-        self.stop()
+        if not self._over:
+            self.stop()
         await self._send(message)
 
     def let_go(self) -> None:
