@@ -1,5 +1,6 @@
 """A request costs the same few statements, however long the history and however many the conversations."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -76,7 +77,7 @@ CALLS: dict[str, Callable[[Person, Home], Asked]] = {
         "DELETE", "/api/tasks/", made=lambda: made(ann, "/api/tasks", {"title": "x"})
     ),
 }
-# What asks the database nothing about a user's things, and the two that last: a turn, and who watches.
+# What asks the database nothing about a user's things, and the two that last: a turn (see below), and who watches.
 OTHERS = {
     "GET /healthz",
     "GET /readyz",
@@ -134,6 +135,24 @@ def test_statements_do_not_grow(counted: tuple[LiveServer, list[str]]):
     # With a key also the claim, what it tidies away, and the record of the answer.
     assert before.pop("POST /v1/conversations keyed") <= 9
     assert max(before.values()) <= 5
+
+
+def test_a_turn_reads_and_writes_items_as_often_however_long_the_history(counted: tuple[LiveServer, list[str]]):
+    server, sent = counted
+    ann = server.newcomer()
+    path = made_home(ann)
+    answered(ann, path)
+
+    def about_items() -> Counter[str]:
+        sent.clear()
+        answered(ann, path)
+        # How often events are recorded in between depends on the moment.
+        return Counter(statement for statement in sent if "INTO messages" in statement or "FROM messages" in statement)
+
+    before = about_items()
+    grow(ann, path)
+    assert about_items() == before
+    assert sum(before.values()) == 3
 
 
 def test_every_operation_is_counted(counted: tuple[LiveServer, list[str]]):
