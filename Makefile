@@ -55,6 +55,14 @@ test-pooler: $(VENV_READY) $(PGBOUNCER_READY) ## Run the tests through PgBouncer
 torture: $(VENV_READY) ## Kill servers and databases, hundreds of times, and look for what was lost (ARGS='--rounds 50')
 	@$(BIN)/python -m tests.faults.torture $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(VENV_READY) ## Send the HTTP API all that its schema allows and forbids, for 5 minutes a database (ARGS='--seconds 60')
+	@$(BIN)/python -m tests.api.fuzz $(ARGS)
+
+.PHONY: docs
+docs: $(VENV_READY) ## Make the examples of the OpenAPI document anew, and the reference page from it
+	@$(BIN)/python -m tests.support.http_examples
+
 .PHONY: check
 check: $(VENV_READY) ## Lint, formatting, types and import rules
 	$(BIN)/ruff check $(SOURCES)

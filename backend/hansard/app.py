@@ -146,7 +146,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     errors.install(app)
-    openapi.install(app)
+    openapi.install(app, embedded=access.embedded)
     modules = [conversations, items, live, responses, tasks, markdown, page_session, health]
     if settings.search != "off":
         modules.append(search)

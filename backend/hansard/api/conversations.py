@@ -35,7 +35,7 @@ _UPDATE_FIELDS: Final = frozenset({"metadata", "title", "archived"})
     "/v1/conversations",
     operation_id="createConversation",
     summary="Create a conversation",
-    responses=describes("Conversation"),
+    responses=describes("Conversation", refuses=[404]),
     openapi_extra=body_of("CreateConversation", required=False),
 )
 async def create_conversation(store: OwnStore, body: JsonBody, once: Once) -> Response:

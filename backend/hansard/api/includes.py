@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, Final, TypeAlias
 
 from fastapi import Depends, Query
+from pydantic import WithJsonSchema
 
 from hansard.errors import InvalidInput
 from hansard.models.limits import JsonObject
@@ -52,6 +53,10 @@ _CUTS: Final[Mapping[str, _Cut]] = {
     "web_search_call.results": _cut_field("results"),
 }
 
+INCLUDABLE: Final = frozenset(_CUTS)
+# Only told, so that another one is refused in the API's own words.
+_Includable: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(INCLUDABLE)})]
+
 
 def leave_out(item: JsonObject, values: frozenset[str]) -> JsonObject:
     """Return an item as the API shows it, without what these values of ``include[]`` ask for."""
@@ -70,7 +75,7 @@ def check_values(asked: Collection[str]) -> None:
 
 async def checked_include(
     include: Annotated[
-        list[str] | None,
+        list[_Includable] | None,
         Query(
             alias="include[]",
             description="What to give beside the rest of the items; of what this can ask for, nothing else is then "

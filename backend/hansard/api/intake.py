@@ -20,10 +20,10 @@ from hansard.store.contract import UserStore
 
 MOST_ITEMS: Final = 20
 ROLES: Final = ("user", "assistant", "system", "developer", "tool")
-_REFERENCE: Final = "item_reference"
-_STATUSES: Final = ("in_progress", "completed", "incomplete")
-_STATUS_CHECKED: Final = frozenset({"message", "function_call", "function_call_output"})
-_PART_TEXTS: Final = {
+REFERENCE: Final = "item_reference"
+STATUSES: Final = ("in_progress", "completed", "incomplete")
+STATUS_CHECKED: Final = frozenset({"message", "function_call", "function_call_output"})
+PART_TEXTS: Final = {
     "input_text": "text",
     "output_text": "text",
     "text": "text",
@@ -69,7 +69,7 @@ async def settle_items(
 
 def is_reference(item: JsonObject) -> bool:
     """Say whether an item only names another one; the type may be left out."""
-    return item.get("type", _REFERENCE) in {_REFERENCE, None} and "role" not in item and "id" in item
+    return item.get("type", REFERENCE) in (REFERENCE, None) and "role" not in item and "id" in item
 
 
 def _settle(item: JsonObject, found: MessageRead | None, *, conversation_id: UUID | None, param: str) -> JsonObject:
@@ -104,7 +104,7 @@ def _kind_of(item: JsonObject, *, param: str) -> str:
         raise missing(f"{param}.type")
     if not isinstance(kind, str):
         raise wrong_type(kind, param=f"{param}.type", expected="a string")
-    if kind == _REFERENCE:
+    if kind == REFERENCE:
         raise missing(f"{param}.id")
     return kind
 
@@ -128,8 +128,8 @@ def _check_status(status: object, kind: str, *, param: str) -> None:
         return
     if not isinstance(status, str):
         raise wrong_type(status, param=param, expected="a string")
-    if kind in _STATUS_CHECKED and status not in _STATUSES:
-        raise _not_one_of(_STATUSES, param=param)
+    if kind in STATUS_CHECKED and status not in STATUSES:
+        raise _not_one_of(STATUSES, param=param)
 
 
 def _check_message(item: JsonObject, *, param: str) -> None:
@@ -148,7 +148,7 @@ def _check_part(part: object, *, param: str) -> None:
         raise missing(f"{param}.type")
     if not isinstance(kind, str):
         raise wrong_type(kind, param=f"{param}.type", expected="a string")
-    text = _PART_TEXTS.get(kind)
+    text = PART_TEXTS.get(kind)
     if text is None:
         return
     if text not in part:

@@ -12,7 +12,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hansard.api.conversations import conversation_view
 from hansard.api.deps import OurTurns, OwnStore
-from hansard.api.streams import EventStream, Frame, last_event_id
+from hansard.api.openapi import stream_of
+from hansard.api.streams import EventStream, Frame, LastEventId
 from hansard.api.wire import item_json, read_conversation_id, read_item_ref
 from hansard.errors import InvalidInput, NotFound
 from hansard.services.live import Added, Changed, Cursor, Deleted, Gone, LiveView, Paused, Said, Start, Told
@@ -30,10 +31,11 @@ _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
     "/v1/conversations/{conversation_id}/events",
     operation_id="followConversation",
     summary="Follow a conversation",
-    responses={200: {"description": "What happens.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    status_code=200,
+    response_class=EventStream,
+    responses={200: {"description": "What happens.", "content": stream_of("ConversationEvent")}},
 )
 async def follow_conversation(
-    request: Request,
     store: OwnStore,
     turns: OurTurns,
     conversation_id: str,
@@ -41,10 +43,11 @@ async def follow_conversation(
         str | None,
         Query(description="The id of an event of this stream, or of an item, or `0`; without it, from now on."),
     ] = None,
+    seen: LastEventId = None,
 ) -> Response:
     """Send items, changes and the events of the running turn, as they come."""
     home = read_conversation_id(conversation_id)
-    start = await _start(store, home, last_event_id(request) or after)
+    start = await _start(store, home, seen or after)
     pages = await LiveView(turns, store, home).open(start)
     return EventStream(_frames(pages, conversation_id))
 

@@ -6,21 +6,21 @@ import asyncio
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter, Response
 
 from hansard.api.answers import JsonAnswer
 from hansard.api.bodies import check_known, missing, wrong_type
 from hansard.api.deps import JsonBody
+from hansard.api.openapi import body_of, describes
 from hansard.errors import TooLarge
 from hansard.models.limits import JsonObject
-from hansard.services.markdown import TEXT_CODE_POINTS, Node, parse_markdown
+from hansard.services.markdown import MOST_TEXTS, Node, parse_markdown
 from hansard.utils.json_text import write_json
 
 router = APIRouter(tags=["Markdown"])
 
-MOST_TEXTS: Final = 100
 # Of a processor. One hostile text must not use up the time of those that were sent with it.
 SECONDS_EACH: Final = 0.5
 SECONDS: Final = 2.0
@@ -29,53 +29,17 @@ PATIENCE_SECONDS: Final = 8.0
 _FIELDS: Final = frozenset({"texts"})
 
 
-def _json(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"application/json": {"schema": schema}}
-
-
 # Parsing holds the interpreter, so more threads would not be faster; with one, a hostile text would keep everybody
 # waiting.
 _threads: Final = ThreadPoolExecutor(max_workers=2, thread_name_prefix="markdown")
-_REQUEST: Final[dict[str, Any]] = {
-    "type": "object",
-    "properties": {"texts": {"type": "array", "items": {"type": "string"}, "maxItems": MOST_TEXTS}},
-    "required": ["texts"],
-    "additionalProperties": False,
-    "example": {"texts": ["Two *plain* words"]},
-}
-_NODE: Final[dict[str, Any]] = {
-    "description": "A text, or an element whose children are again such nodes.",
-    "anyOf": [
-        {"type": "string"},
-        {
-            "type": "object",
-            "properties": {"tag": {"type": "string"}, "attrs": {"type": "object"}, "children": {"type": "array"}},
-            "required": ["tag", "children"],
-        },
-    ],
-}
-_TREE: Final[dict[str, Any]] = {
-    "description": "Null for a text that has more than "
-    f"{TEXT_CODE_POINTS} code points, is nested too deeply or takes too long: show it as it is.",
-    "anyOf": [{"type": "array", "items": _NODE}, {"type": "null"}],
-}
-_ANSWER: Final[dict[str, Any]] = {
-    "type": "object",
-    "properties": {"object": {"type": "string", "const": "list"}, "data": {"type": "array", "items": _TREE}},
-    "required": ["object", "data"],
-    "example": {
-        "object": "list",
-        "data": [[{"tag": "p", "children": ["Two ", {"tag": "em", "children": ["plain"]}, " words"]}]],
-    },
-}
 
 
 @router.post(
     "/v1/markdown",
     operation_id="parseMarkdown",
     summary="Parse Markdown",
-    responses={200: {"description": "One tree for each text, in the order sent.", "content": _json(_ANSWER)}},
-    openapi_extra={"requestBody": {"required": True, "content": _json(_REQUEST)}},
+    responses=describes("MarkdownTrees"),
+    openapi_extra=body_of("ParseMarkdown"),
 )
 async def parse_texts(body: JsonBody) -> Response:
     """Return each text as a tree of elements without HTML; nothing is stored."""

@@ -33,7 +33,7 @@ class TokenCookie:
         return await self._verifier.identity(token)
 
 
-@router.get("/auth/user", operation_id="getUser", summary="Who is signed in?", responses=describes("Session"))
+@router.get("/auth/user", operation_id="getUser", summary="Who is signed in?", responses=describes("User"))
 async def get_user(user_id: CurrentUser) -> Response:
     """Return the user of this request's token or cookie."""
     return JsonAnswer(write_json({"user_id": user_id}))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
@@ -11,10 +11,11 @@ from hansard.api.answers import JsonAnswer
 from hansard.api.deps import JsonBody, OurTurns, OwnStore
 from hansard.api.idempotency import KeyOfRequest
 from hansard.api.includes import LeftOut, checked_include
+from hansard.api.openapi import body_of, describes
 from hansard.api.paging import Limit, OrderOf
-from hansard.api.streams import EventStream, Frame, last_event_id, read_sequence
+from hansard.api.streams import EventStream, Frame, LastEventId, read_sequence
 from hansard.api.time_limit import without_limit
-from hansard.api.turn_bodies import REQUEST, read_turn, sent_id
+from hansard.api.turn_bodies import read_turn, sent_id
 from hansard.api.wire import item_list_json, read_item_ref, read_response_id
 from hansard.errors import NotFound
 from hansard.services.channel import StreamEvent
@@ -23,13 +24,7 @@ from hansard.utils.json_text import write_json
 
 router = APIRouter(tags=["Responses"])
 
-_EVENTS: Final[dict[str, Any]] = {"text/event-stream": {"schema": {"type": "string"}}}
-_RESPONSE: Final[dict[int | str, dict[str, Any]]] = {
-    200: {
-        "description": "The response; its status says how it ended. A stream of its events, where asked for.",
-        "content": {"application/json": {"schema": {"type": "object"}}, **_EVENTS},
-    }
-}
+_ANSWER: Final = "The response; its `status` says how it ended. With `stream` its events, as they happen."
 
 
 async def _takes_its_time(request: Request) -> None:
@@ -53,8 +48,8 @@ OnConflict = Annotated[
     operation_id="createResponse",
     summary="Run a turn",
     dependencies=[Depends(checked_include), _WAITS],
-    responses=_RESPONSE,
-    openapi_extra=REQUEST,
+    responses=describes("Response", description=_ANSWER, events="ResponseEvent", refuses=[404]),
+    openapi_extra=body_of("CreateResponse"),
 )
 async def create_response(
     store: OwnStore,
@@ -82,10 +77,9 @@ async def create_response(
     operation_id="getResponse",
     summary="Retrieve a response, or follow it",
     dependencies=[Depends(checked_include)],
-    responses=_RESPONSE,
+    responses=describes("Response", description=_ANSWER, events="ResponseEvent"),
 )
 async def get_response(
-    request: Request,
     store: OwnStore,
     turns: OurTurns,
     response_id: str,
@@ -94,13 +88,13 @@ async def get_response(
         int | None,
         Query(ge=0, lt=2**63, description="The `sequence_number` of the last event seen. `Last-Event-ID` works too."),
     ] = None,
+    seen: LastEventId = None,
 ) -> Response:
     """Return a response as it is now, or its events: those so far at once, the others as they come."""
     turn_id = read_response_id(response_id)
     if not stream:
         return JsonAnswer(write_json(await turns.response(store, turn_id)))
-    seen = last_event_id(request)
-    after = starting_after if seen is None else read_sequence(seen, param="last-event-id")
+    after = read_sequence(seen, param="last-event-id") if seen else starting_after
     return await _stream(turns, await turns.find(store, turn_id), after=-1 if after is None else after)
 
 
@@ -123,7 +117,7 @@ async def delete_response(store: OwnStore, turns: OurTurns, response_id: str) ->
     operation_id="cancelResponse",
     summary="Stop a response",
     dependencies=[_WAITS],
-    responses=_RESPONSE,
+    responses=describes("Response"),
 )
 async def cancel_response(store: OwnStore, turns: OurTurns, response_id: str) -> Response:
     """Stop a response wherever it runs, and return it; what it said so far is kept."""
@@ -134,6 +128,7 @@ async def cancel_response(store: OwnStore, turns: OurTurns, response_id: str) ->
     "/v1/responses/{response_id}/input_items",
     operation_id="listInputItems",
     summary="List the items a response began with",
+    responses=describes("ConversationItemList"),
 )
 async def list_input_items(
     store: OwnStore,

@@ -16,6 +16,7 @@ from hansard.api.wire import item_id, list_json, read_conversation_id
 from hansard.errors import InvalidInput
 from hansard.models.limits import JsonObject
 from hansard.models.search import QUERY_CODE_POINTS, SearchFilter, SearchHit, SearchPlace
+from hansard.models.verbatim import ROLES
 from hansard.utils import ids
 from hansard.utils.cursor import CursorSealer, Scalar
 from hansard.utils.json_text import write_json
@@ -33,7 +34,7 @@ Seconds = Annotated[int | None, Query(ge=0, le=_LAST_SECOND)]
     "/v1/search",
     operation_id="searchMessages",
     summary="Search messages",
-    responses=describes("SearchResultList"),
+    responses=describes("SearchResultList", refuses=[404]),
 )
 async def search_messages(
     store: OwnStore,
@@ -42,6 +43,7 @@ async def search_messages(
     query: Annotated[
         str,
         Query(
+            min_length=1,
             max_length=QUERY_CODE_POINTS,
             description='Words that must all be there. `"two words"` stand side by side, `-word` must not be there, '
             "`be*` is the beginning of a word.",
@@ -49,7 +51,9 @@ async def search_messages(
         ),
     ],
     conversation_id: Annotated[str | None, Query(description="Only in this conversation.")] = None,
-    role: Annotated[str | None, Query(description="Only messages of this role.")] = None,
+    role: Annotated[
+        str | None, Query(description="Only messages of this role.", json_schema_extra={"enum": sorted(ROLES)})
+    ] = None,
     after_time: Annotated[Seconds, Query(description="Only from this second since 1970 on.")] = None,
     before_time: Annotated[Seconds, Query(description="Only before this second since 1970.")] = None,
     archived: Annotated[bool | None, Query(description="Only in conversations that are, or are not, archived.")] = None,

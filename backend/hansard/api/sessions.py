@@ -22,7 +22,7 @@ _FIELDS: Final = frozenset({"code"})
     "/auth/session",
     operation_id="createSession",
     summary="Sign in with a login code",
-    responses=describes("Session"),
+    responses=describes("User", refuses=[401]),
     openapi_extra=body_of("SignIn"),
 )
 async def create_session(request: Request) -> Response:

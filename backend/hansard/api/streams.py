@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Iterable
 from contextlib import aclosing
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple, TypeAlias
 
-from fastapi import Request, Response
+from fastapi import Header, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from hansard.api.errors import Fault, fault_of, unexpected
@@ -15,6 +15,11 @@ from hansard.api.logs import describe
 from hansard.errors import HansardError, InvalidInput
 from hansard.utils.json_text import write_json
 from hansard.utils.sse import spell_event
+
+LastEventId: TypeAlias = Annotated[
+    str | None,
+    Header(alias="Last-Event-ID", description="The `id` of the last event seen; browsers send it by themselves."),
+]
 
 # Proxies close a connection on which nothing is sent for a minute, some sooner.
 _SILENT_SECONDS: Final = 15.0
@@ -69,11 +74,6 @@ class EventStream(Response):
         except Exception as error:  # noqa: BLE001 - the answer has begun, so this is the last place that can tell
             scope["hansard.error"] = describe(error)
             yield _spell_fault(unexpected(scope.get("hansard.request_id", "")))
-
-
-def last_event_id(request: Request) -> str | None:
-    """Return what a client that comes back says it has seen; ``None`` for one that comes for the first time."""
-    return request.headers.get("last-event-id") or None
 
 
 def read_sequence(text: str, *, param: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from hansard.api.bodies import check_flag, missing, wrong_type
@@ -29,56 +29,6 @@ _OURS: Final = frozenset(
         "metadata",
     }
 )
-REQUEST: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "description": "The parameters of the OpenAI Responses API; those not listed are the model's.",
-                    "properties": {
-                        "input": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}]},
-                        "model": {"type": "string", "description": "Who answers; `offline` needs no model at all."},
-                        "conversation": {
-                            "description": "Where the turn belongs; without it a new, unlisted conversation begins.",
-                            "anyOf": [
-                                {"type": "string"},
-                                {
-                                    "type": "object",
-                                    "properties": {"id": {"type": "string"}},
-                                    "required": ["id"],
-                                },
-                            ],
-                        },
-                        "previous_response_id": {
-                            "type": "string",
-                            "description": "The newest response of a conversation: this one goes on from it.",
-                        },
-                        "stream": {
-                            "type": "boolean",
-                            "default": False,
-                            "description": "True sends the events of the turn as they happen (`text/event-stream`).",
-                        },
-                        "background": {
-                            "type": "boolean",
-                            "default": False,
-                            "description": "True answers at once, while the turn runs on.",
-                        },
-                        "store": {
-                            "type": "boolean",
-                            "default": True,
-                            "description": "False keeps nothing of a turn that names no conversation.",
-                        },
-                        "metadata": {"type": "object", "additionalProperties": {"type": "string"}},
-                        "instructions": {"type": "string"},
-                    },
-                    "additionalProperties": True,
-                }
-            }
-        },
-    }
-}
 
 
 class TurnBody(NamedTuple):

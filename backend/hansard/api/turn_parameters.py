@@ -15,7 +15,7 @@ from hansard.models.limits import JsonObject
 
 _NUMBER: Final = (int, float)
 # The SDKs read these in the response, so their types must be right. `None` is "not sent".
-_TYPES: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
+TYPES: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
     "include": ((list,), "an array"),
     "instructions": ((str, list), "a string or an array"),
     "max_output_tokens": ((int,), "an integer"),
@@ -36,7 +36,7 @@ _TYPES: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
     "user": ((str,), "a string"),
 }
 # Of these the words have not grown in years; of others a model's server may know more than we do.
-_WORDS: Final[Mapping[str, frozenset[str]]] = {
+WORDS: Final[Mapping[str, frozenset[str]]] = {
     "tool_choice": frozenset({"auto", "none", "required"}),
     "truncation": frozenset({"auto", "disabled"}),
 }
@@ -44,12 +44,12 @@ _WORDS: Final[Mapping[str, frozenset[str]]] = {
 
 def check_parameters(sent: JsonObject) -> None:
     """Raise `InvalidInput`, by name, for a parameter that cannot be meant."""
-    for name, (types, expected) in _TYPES.items():
+    for name, (types, expected) in TYPES.items():
         value = sent.get(name)
         # A boolean is an integer in Python, never in JSON.
         if value is not None and (not isinstance(value, types) or (isinstance(value, bool) and bool not in types)):
             raise wrong_type(value, param=name, expected=expected)
-    for name, words in _WORDS.items():
+    for name, words in WORDS.items():
         if isinstance(sent.get(name), str) and sent[name] not in words:
             known = ", ".join(f"'{word}'" for word in sorted(words))
             raise InvalidInput(f"Invalid value for '{name}': it must be one of {known}.", param=name)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Node: TypeAlias = str | dict[str, Any]
 
 TEXT_CODE_POINTS: Final = 100_000
+MOST_TEXTS: Final = 100
 MOST_NODES: Final = 20_000
 # Beyond it the parser leaves out what is nested deeper, so a text that comes near is not shown as Markdown.
 _DEEPEST: Final = 60
