@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hansard.api.conversations import conversation_view
