@@ -12,7 +12,7 @@ import pytest
 from starlette.types import Message
 
 from hansard.api import time_limit
-from hansard.utils.witness import testify
+from hansard.utils import witness
 from tests.api.live import LiveServer, serving, settings_for
 from tests.support.observers import Observer, PostgresObserver
 
@@ -96,6 +96,10 @@ def test_a_database_that_does_not_answer_is_asked_to_stop(hurried: LiveServer, o
     assert bob.http.get(f"/v1/conversations/{home}").json()["title"] is None
 
 
+async def receive_nothing() -> Message:
+    return {"type": "http.request"}
+
+
 @pytest.mark.parametrize(
     "seen, headers, code, retry",
     [
@@ -107,20 +111,18 @@ def test_a_database_that_does_not_answer_is_asked_to_stop(hurried: LiveServer, o
     ],
 )
 async def test_what_became_of_a_stopped_request_is_told(seen, headers, code, retry):
+    sent: list[Message] = []
+
     async def handler(scope, receive, send):
         for done in seen:
-            testify(done=done)
+            witness.testify(done=done)
         await asyncio.Event().wait()
-
-    async def receive():
-        return {"type": "http.request"}
 
     async def send(message):
         sent.append(message)
 
-    sent: list[Message] = []
     scope = {"type": "http", "method": "POST", "headers": headers}
-    await time_limit.TimeLimit(handler, body_seconds=1, answer_seconds=0)(scope, receive, send)
+    await time_limit.TimeLimit(handler, body_seconds=1, answer_seconds=0)(scope, receive_nothing, send)
     assert sent[0]["status"] == 503
     assert dict(sent[0]["headers"])[b"x-should-retry"].decode() == retry
     assert json.loads(sent[1]["body"])["error"]["code"] == code
@@ -130,8 +132,12 @@ async def test_a_request_that_somebody_else_cancels_stays_cancelled():
     async def handler(scope, receive, send):
         await asyncio.Event().wait()
 
+    async def send(message):
+        pytest.fail("nobody is there to be answered")
+
     limit = time_limit.TimeLimit(handler, body_seconds=1, answer_seconds=60)
-    task = asyncio.ensure_future(limit({"type": "http", "method": "GET", "headers": []}, None, None))
+    request = limit({"type": "http", "method": "GET", "headers": []}, receive_nothing, send)
+    task = asyncio.ensure_future(request)
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.wait([task])
