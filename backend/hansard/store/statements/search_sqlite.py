@@ -50,7 +50,8 @@ def _matching(index: str, expression: str) -> Select[Any]:
 
 
 # The short texts are in no index: they are looked for in what else was found, or else in all messages of the user.
-_BY_LOOKING = func.contains_all(_SEARCHED, bindparam("short_texts")) == 1
+_short: ColumnElement[str] = bindparam("short_texts")
+_BY_LOOKING = or_(_short == "[]", func.contains_all(_SEARCHED, _short) == 1)
 _UNWANTED = _ids.c.id.in_(_matching("message_words", "not_words"))
 
 
