@@ -125,6 +125,23 @@ async def test_what_is_sent_before_its_conversation_is_there_goes_into_it(visito
     assert visitor.texts(home)[:2] == ["Good morning.", "Show my tasks"]
 
 
+async def test_an_acknowledgement_that_comes_after_the_whole_answer(visitor: Visitor):
+    tab = await visitor.open()
+
+    async def wait_for_the_answer(route: Route) -> None:
+        acknowledgement = await route.fetch()
+        await expect(tab.messages).to_have_count(3)
+        await expect(tab.send).to_be_visible()
+        await route.fulfill(response=acknowledgement)
+
+    await tab.page.route("**/v1/responses", wait_for_the_answer)
+    await tab.say("Show my tasks")
+    await expect(tab.text).to_have_value("")
+    await expect(tab.send).to_be_visible()
+    await expect(tab.page.locator(".tail")).to_have_count(0)
+    await expect(tab.messages).to_have_count(3)
+
+
 async def test_a_message_whose_answer_was_lost_is_sent_once(visitor: Visitor):
     tab = await visitor.open()
     lost = 0

@@ -8,6 +8,7 @@ import { Thread } from "./thread.js";
 import { Turn } from "./turn.js";
 
 const QUIET_MS = 800; // a turn that runs tells of itself sooner
+const DOUBT_MS = 2000;
 const RUNNING = new Set(["queued", "in_progress"]);
 const BEGINNINGS = new Set(["response.created", "response.queued", "response.in_progress"]);
 const ENDED = {
@@ -18,6 +19,7 @@ const ENDED = {
 
 export class Conversation {
   #turn = null;
+  #ended = null; // the last turn's id: what is said of it late begins nothing
   #cursor = null; // how much of the live view was seen
   #paused = false; // the server does not look for news any more until somebody is there again
   #view = null; // what ends the live view
@@ -44,6 +46,7 @@ export class Conversation {
   close() {
     this.#stop.abort();
     this.#view?.abort();
+    this.#turn = null;
     this.thread.close();
     this.told.running(false);
   }
@@ -82,15 +85,25 @@ export class Conversation {
   }
 
   #run(response) {
-    if (this.#turn?.id === response.id || !RUNNING.has(response.status) || this.#stop.signal.aborted) return;
+    if ([this.#turn?.id, this.#ended].includes(response.id)) return;
+    if (!RUNNING.has(response.status) || this.#stop.signal.aborted) return;
     const turn = new Turn(this.thread, response.id, (ended) => this.#end(turn, ended));
     this.#turn = turn;
     this.told.running(true);
+    setTimeout(() => this.#doubt(turn), DOUBT_MS);
+  }
+
+  // A turn that ended before the view looked is told by its items alone; one that failed at once has none.
+  async #doubt(turn) {
+    if (this.#turn !== turn || turn.heard) return;
+    await this.#check();
+    setTimeout(() => this.#doubt(turn), DOUBT_MS);
   }
 
   #end(turn, response) {
     if (this.#turn !== turn) return;
     this.#turn = null;
+    this.#ended = turn.id;
     this.told.running(false);
     const said = ENDED[response.status]?.(response);
     if (said) announce(said);

@@ -23,6 +23,10 @@ export class Turn {
     announce(COMING);
   }
 
+  get heard() {
+    return this.#last >= 0;
+  }
+
   // Whoever comes back after a break may get the last events again.
   async take(event) {
     if (event.sequence_number <= this.#last) return;
