@@ -17,6 +17,8 @@ NODE_DIR := .cache/npm
 NODE_READY := $(NODE_DIR)/.ready
 PGBOUNCER_DIR := .cache/pgbouncer
 PGBOUNCER_READY := $(PGBOUNCER_DIR)/.ready
+WRK_DIR := .cache/wrk
+WRK_READY := $(WRK_DIR)/.ready
 SOURCES := backend tests $(wildcard benchmarks examples)
 
 .DEFAULT_GOAL := help
@@ -76,7 +78,7 @@ fmt: $(VENV_READY) ## Format the code and fix what the linter can fix by itself
 	$(BIN)/ruff format $(SOURCES)
 
 .PHONY: bench
-bench: $(BENCH_READY) ## Run the benchmarks (slow; never part of the tests; ARGS='round_trips' names some)
+bench: $(BENCH_READY) $(if $(filter http soak,$(ARGS)),$(WRK_READY)) ## Run the benchmarks (slow; never part of the tests; ARGS='round_trips' names some)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: lock
@@ -123,15 +125,24 @@ $(NODE_READY): tests/node/package.json tests/node/package-lock.json $(VENV_READY
 	PATH="$(abspath $(BIN)):$$PATH" npm --prefix $(NODE_DIR) ci --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
-# Unpacked, never installed: apt keeps its lists in this folder too, so the system stays as it is, and root is not needed.
-$(PGBOUNCER_READY): APT = -q -o Dir::State::Lists=$(abspath $(PGBOUNCER_DIR))/lists -o Dir::Cache=$(abspath $(PGBOUNCER_DIR))/cache
-$(PGBOUNCER_READY):
+# Debian's packages, unpacked and never installed: apt keeps its lists in the folder too, so the system stays as it is,
+# and root is not needed. Takes the name of the package and what its libraries' names begin with.
+define unpack
 	@command -v apt-get dpkg-deb >/dev/null || { \
-		echo "PgBouncer comes from Debian's packages here, and there is no apt-get. Put its program into $(PGBOUNCER_DIR)/usr/sbin and touch $@" >&2; exit 1; }
-	@rm -rf $(PGBOUNCER_DIR) && mkdir -p $(PGBOUNCER_DIR)/lists/partial $(PGBOUNCER_DIR)/cache
+		echo "$(1) comes from Debian's packages here, and there is no apt-get. Put its program into $(@D)/usr/bin or …/usr/sbin and touch $@" >&2; exit 1; }
+	@rm -rf $(@D) && mkdir -p $(@D)/lists/partial $(@D)/cache
 	apt-get $(APT) update
-	cd $(PGBOUNCER_DIR) && apt-get $(APT) download pgbouncer \
-		$$(apt-cache $(APT) depends pgbouncer | sed -n 's/^ *Depends: \(lib\(c-ares\|event\).*\)/\1/p')
-	@for package in $(PGBOUNCER_DIR)/*.deb; do dpkg-deb -x "$$package" $(PGBOUNCER_DIR); done
-	@rm -rf $(PGBOUNCER_DIR)/lists $(PGBOUNCER_DIR)/cache $(PGBOUNCER_DIR)/*.deb
+	cd $(@D) && apt-get $(APT) download $(1) \
+		$$(apt-cache $(APT) depends $(1) | sed -n 's/^ *Depends: \(lib\($(2)\).*\)/\1/p')
+	@for package in $(@D)/*.deb; do dpkg-deb -x "$$package" $(@D); done
+	@rm -rf $(@D)/lists $(@D)/cache $(@D)/*.deb
 	@touch $@
+endef
+
+$(PGBOUNCER_READY) $(WRK_READY): APT = -q -o Dir::State::Lists=$(abspath $(@D))/lists -o Dir::Cache=$(abspath $(@D))/cache
+
+$(PGBOUNCER_READY):
+	$(call unpack,pgbouncer,c-ares\|event)
+
+$(WRK_READY):
+	$(call unpack,wrk,luajit)

@@ -4,12 +4,13 @@ import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 
-from benchmarks import compare, disk, growth, one_trip, round_trips, search
+from benchmarks import compare, disk, growth, http, one_trip, round_trips, search
 
 BENCHMARKS: dict[str, Callable[[Sequence[str]], Coroutine[None, None, None]]] = {
     "compare": compare.main,
     "disk": disk.main,
     "growth": growth.main,
+    "http": http.main,
     "round_trips": lambda _: round_trips.main(),
     "one_trip": lambda _: one_trip.main(),
     "search": lambda _: search.main(),

@@ -26,6 +26,12 @@ class Served:
         self._environment = _environment({"DATABASE_URL": f"sqlite:///{folder / 'hansard.db'}", **settings})
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        """The process that serves."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start, and wait until it can serve."""
         command = [str(_HANSARD), "serve", "--port", str(self.port)]
