@@ -27,6 +27,8 @@ from hansard.errors import ConfigurationError, SchemaOutdated
 # Compared with, never bound to unasked.
 _EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104
 _GRACE_SECONDS: Final = 30
+# On a busy machine a worker may still be loading after uvicorn's five seconds, and would be replaced for ever.
+_START_SECONDS: Final = 60
 _METRICS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -54,6 +56,7 @@ def serve(
             factory=True,
             fd=listener.fileno(),
             workers=workers,
+            timeout_worker_healthcheck=_START_SECONDS,
             log_config=logs.config(settings.log_level),
             access_log=False,
             ws="none",
