@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -19,6 +20,9 @@ import pytest
 from hansard.config import Settings, environment_name
 
 HANSARD = str(Path(sys.executable).with_name("hansard"))
+# Time enough on a busy machine; nothing is encrypted, and the authorities' certificates take long to load.
+get = partial(httpx.get, timeout=60, verify=False)
+post = partial(httpx.post, timeout=60, verify=False)
 SECRET = "a-secret-of-more-than-thirty-two-bytes-for-tests"
 
 
@@ -55,7 +59,7 @@ def serve(folder: Path, *arguments: str, **settings: str) -> Iterator[Process]:
         first = popen.stdout.readline()
         url = first.split()[-1]
         greeting = first if "JWT_SECRET_KEY" in settings else first + "".join(popen.stdout.readline() for _ in "12")
-        assert httpx.get(f"{url}/readyz", timeout=60).status_code == 200
+        assert get(f"{url}/readyz").status_code == 200
         yield Process(popen, url, greeting)
     finally:
         popen.kill()
@@ -75,11 +79,11 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path):
             made = sdk.conversations.create(items=[{"role": "user", "content": "Buy milk"}])
             for number in range(30):
                 sdk.conversations.items.create(made.id, items=[{"role": "user", "content": f"{number} 😀\x00"}])
-            before = httpx.get(f"{process.url}/v1/conversations/{made.id}/items?limit=100", headers=bearer(key)).content
+            before = get(f"{process.url}/v1/conversations/{made.id}/items?limit=100", headers=bearer(key)).content
         process.popen.send_signal(signal.SIGKILL)
         assert process.popen.wait() == -signal.SIGKILL
     with serve(tmp_path) as process:
-        after = httpx.get(f"{process.url}/v1/conversations/{made.id}/items?limit=100", headers=bearer(key)).content
+        after = get(f"{process.url}/v1/conversations/{made.id}/items?limit=100", headers=bearer(key)).content
         assert after == before
         assert len(json.loads(after)["data"]) == 31
 
@@ -95,11 +99,11 @@ def test_the_printed_url_signs_in_once_and_the_key_is_not_printed(tmp_path: Path
         found = re.search(r"(http://\S+)/#code=(\S+)$", process.greeting, re.MULTILINE)
         assert found is not None
         assert found[1] == process.url
-        statuses = [httpx.post(f"{process.url}/auth/session", json={"code": found[2]}).status_code for _ in "12"]
+        statuses = [post(f"{process.url}/auth/session", json={"code": found[2]}).status_code for _ in "12"]
         assert statuses == [200, 401]
         another = command(tmp_path, "login-url", "--port", process.url.rpartition(":")[2])
         address, _, code = another.partition("/#code=")
-        assert httpx.post(f"{address}/auth/session", json={"code": code}).status_code == 200
+        assert post(f"{address}/auth/session", json={"code": code}).status_code == 200
         log = (tmp_path / "log").read_text()
     for secret in (key, (tmp_path / "hansard.db.secret").read_text()):
         assert secret not in process.greeting
@@ -110,7 +114,7 @@ def test_the_printed_url_signs_in_once_and_the_key_is_not_printed(tmp_path: Path
 
 def test_the_log_is_json_and_the_server_does_not_name_itself(tmp_path: Path):
     with serve(tmp_path) as process:
-        answer = httpx.get(f"{process.url}/v1/conversations?secret=1")
+        answer = get(f"{process.url}/v1/conversations?secret=1")
         assert "server" not in answer.headers
         process.popen.send_signal(signal.SIGTERM)
         process.popen.wait()
@@ -131,16 +135,16 @@ def test_a_server_database_is_upgraded_only_when_told(tmp_path: Path, request: p
     assert refused.stderr.count("\n") == 1
     with serve(tmp_path, "--migrate", **settings) as process:
         assert "login" not in process.greeting
-        assert httpx.get(f"{process.url}/v1/conversations").status_code == 401
+        assert get(f"{process.url}/v1/conversations").status_code == 401
     with serve(tmp_path, "--workers", "2", HANSARD_METRICS_TOKEN=SECRET, **settings) as process:
         key = command(tmp_path, "token", "ann", **settings)
-        made = [httpx.post(f"{process.url}/v1/conversations", headers=bearer(key)).json()["id"] for _ in range(4)]
-        listed = httpx.get(f"{process.url}/v1/conversations", headers=bearer(key)).json()["data"]
+        made = [post(f"{process.url}/v1/conversations", headers=bearer(key)).json()["id"] for _ in range(4)]
+        listed = get(f"{process.url}/v1/conversations", headers=bearer(key)).json()["data"]
         assert [conversation["id"] for conversation in listed] == made[::-1]
         # Whichever worker is asked, it knows what all have counted.
         counted = 'hansard_http_requests_total{method="POST",route="/v1/conversations",status="200"} 4.0'
         for _ in range(4):
-            assert counted in httpx.get(f"{process.url}/metrics", headers=bearer(SECRET)).text.splitlines()
+            assert counted in get(f"{process.url}/metrics", headers=bearer(SECRET)).text.splitlines()
         # In good order: killed, the parent would leave its workers behind.
         process.popen.terminate()
         process.popen.wait()
@@ -154,7 +158,7 @@ def test_the_key_is_printed_to_a_person_at_a_terminal(tmp_path: Path):
     try:
         with os.fdopen(os.dup(ours)) as terminal:
             address, _, key = (terminal.readline().split()[-1] for _ in range(3))
-        assert httpx.get(f"{address}/v1/conversations", headers=bearer(key), timeout=60).status_code == 200
+        assert get(f"{address}/v1/conversations", headers=bearer(key)).status_code == 200
     finally:
         process.kill()
         process.wait()

@@ -15,7 +15,7 @@ from tests.support.browser import ARGUMENTS, find_chromium
 from tests.support.served import Served
 
 # A bound for what never comes, on a machine that is busy with other tests.
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

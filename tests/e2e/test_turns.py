@@ -47,7 +47,7 @@ async def test_an_answer_is_seen_word_by_word_and_then_stays(asker: Visitor):
     await expect(tab.message("I keep your list of tasks")).to_be_visible()
     await expect(tab.page.get_by_role("button", name="Stop")).to_be_visible()
     assert WHOLE not in await tab.messages.last.inner_text()
-    await expect(tab.message(WHOLE)).to_be_visible(timeout=15_000)
+    await expect(tab.message(WHOLE)).to_be_visible()
     await expect(tab.send).to_be_visible()
     await expect(tab.messages).to_have_count(2)
     shown = await tab.messages.last.locator(".text").text_content()
@@ -83,7 +83,7 @@ async def test_stopping_keeps_what_was_said_and_one_can_try_again(asker: Visitor
     assert stopped.startswith("I keep your list of tasks")
     assert WHOLE not in stopped
     await tab.page.get_by_role("button", name="Try again").click()
-    await expect(tab.message(WHOLE)).to_be_visible(timeout=15_000)
+    await expect(tab.message(WHOLE)).to_be_visible()
     assert [text for text in asker.texts(tab.conversation_id) if text == "help"] == ["help"]
 
 
@@ -94,7 +94,7 @@ async def test_a_reload_in_mid_stream_goes_on(asker: Visitor):
     await tab.page.reload()
     await expect(tab.message("I keep your list of tasks")).to_be_visible()
     await expect(tab.page.get_by_role("button", name="Stop")).to_be_visible()
-    await expect(tab.message(WHOLE)).to_be_visible(timeout=15_000)
+    await expect(tab.message(WHOLE)).to_be_visible()
     await expect(tab.messages).to_have_count(2)
 
 
@@ -105,7 +105,7 @@ async def test_closing_the_tab_loses_nothing(asker: Visitor):
     home = tab.conversation_id
     await tab.page.close()
     again = await asker.open(home)
-    await expect(again.message(WHOLE)).to_be_visible(timeout=15_000)
+    await expect(again.message(WHOLE)).to_be_visible()
     await expect(again.messages).to_have_count(2)
 
 
@@ -121,7 +121,7 @@ async def test_two_tabs_and_two_browsers_follow_each_other(asker: Visitor, chrom
             await expect(tab.page.get_by_role("button", name="Stop")).to_be_visible()
         assert WHOLE not in await tabs[2].messages.last.inner_text()
         for tab in tabs:
-            await expect(tab.message(WHOLE)).to_be_visible(timeout=15_000)
+            await expect(tab.message(WHOLE)).to_be_visible()
             await expect(tab.messages).to_have_count(3)
         # The other way round, and stopped by somebody else than asked.
         await tabs[2].say("help")
