@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
@@ -13,15 +13,18 @@ from hansard.agents.events import Answer
 from hansard.agents.protocol import AgentRequest, Event, Outcome, Tool
 from hansard.database import open_database
 from hansard.errors import ConversationLocked, IdempotencyConflict, InvalidInput, NotFound, ShuttingDown
-from hansard.models import RequestKey
+from hansard.models import EventBatch, RequestKey, TurnCreate
 from hansard.services import running
 from hansard.services.beginning import TurnRequest
 from hansard.services.channel import UNSTORED_EVENTS, StreamEvent
 from hansard.services.history import INTERRUPTED
 from hansard.services.keeper import Pace
+from hansard.services.responses import stored_request
+from hansard.services.transcript import Transcript
 from hansard.services.turns import Turn, Turns
 from hansard.store.contract import UserStore
 from hansard.store.sql import SqlStore
+from hansard.utils.ids import new_uuid
 from tests.support.agents import DONE, Prompted, Scripted, echo, pieces, user_says
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -333,6 +336,34 @@ async def test_calls_that_were_left_open_are_closed_and_made_things_keep_their_m
     assert output.item["output"] == INTERRUPTED
     assert reasoning.item["id"] == "rs_theirs"
     assert "rs_theirs" not in str(await told(other, await other.find(there, turn.id)))
+
+
+async def test_nothing_that_was_stored_can_lock_a_conversation(store, user, observer):
+    home = (await user.conversations.create()).id
+    asked = stored_request(store=True, metadata={}, parameters={}, own_tools=[])
+    new = TurnCreate(new_uuid(), "m", asked, uuid4(), lease_seconds=15)
+    begun = (await user.turns.begin(home, new, [user_says("hello")])).turn
+    senseless = EventBatch(2, 2, '[{"type":"response.output_text.delta","output_index":0,"delta":5}]')
+    await user.turns.record(begun.id, new.lease_token, senseless, lease_seconds=15)
+    expire(observer, Turn(user, begun.id, None))
+    response = await turns_with(Prompted()).response(user, begun.id)
+    assert (response["status"], response["output"]) == ("incomplete", [])
+    assert await user.turns.find_active(home) is None
+
+
+async def test_a_mistake_of_ours_ends_the_turn(turns, agent, user, monkeypatch):
+    def mistaken(*_: object) -> None:
+        monkeypatch.undo()
+        raise KeyError("something of ours")
+
+    turn = await ask(turns, user)
+    monkeypatch.setattr(Transcript, "settle", mistaken)
+    agent.say("a ", None)
+    response = await turns.finished(turn)
+    assert (response["status"], response["output"]) == ("failed", [])
+    events = await told(turns, turn)
+    assert [event.sequence for event in events] == list(range(len(events)))
+    assert json.loads(events[-1].data)["response"] == response
 
 
 async def test_a_process_that_lost_its_lease_writes_nothing_and_its_reader_learns_the_end(

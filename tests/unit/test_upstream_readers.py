@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hansard.agents.grammar import HOLDS
 from hansard.agents.upstream.chat.reader import ChatReader
 from hansard.agents.upstream.dialect import DONE, Reader
 from hansard.agents.upstream.failure import AnswerFailed
-from hansard.agents.upstream.record import _HOLDS, Record
+from hansard.agents.upstream.record import Record
 from hansard.agents.upstream.responses import ResponsesReader
 from hansard.agents.upstream.usage import add, read_chat_usage, read_usage
 from hansard.services.transcript import Transcript
@@ -225,7 +226,7 @@ ODD_BEGINNINGS = st.builds(
 # Right enough to come far: what an item holds, and is then added to.
 ODD_ADDITIONS = st.builds(
     lambda kind, part: {"type": kind, **PLACE, "delta": "x", "part": part},
-    st.sampled_from([kind for kind in _HOLDS if "item" not in kind]),
+    st.sampled_from([kind for kind in HOLDS if "item" not in kind]),
     st.dictionaries(st.sampled_from(["type", "text", "refusal"]), st.sampled_from(["x", "", None, 3, []]), max_size=2),
 )
 RIGHT_EVENTS = st.sampled_from([*responses_message("ab"), *responses_message("c", index=1)])

@@ -9,6 +9,7 @@ about the response as a whole (``response.created`` … ``response.completed``).
   the one that is stored. An item without an end is stored as incomplete, with the text that had come;
 * an item may carry the ``id`` its maker gave it: it is stored along, but clients see the runner's;
 * other events, also of types nobody here knows, are passed on as they are;
+* what cannot be shown, stored and put together again is refused (`hansard.agents.grammar`), and ends the answer;
 * the last thing said is one `Outcome`. An agent that ends without, or raises, has failed.
 
 A tool that the agent runs itself shows as two items: the call, complete before the tool is called, and its

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
+from hansard.agents.grammar import GrammarError, check_event, check_outcome
 from hansard.agents.protocol import Agent, AgentRequest, Event, Outcome, Tool
 from hansard.errors import DatabaseError, DatabaseUnavailable
 from hansard.models import TurnRead
@@ -36,6 +37,7 @@ _SAID_CHARACTERS: Final = 64 * 1024 * 1024
 
 CANCELLED: Final = Ending("cancelled")
 SHUT_DOWN: Final = Ending.interrupted("The server was stopped before the answer was complete.")
+NOT_KEPT: Final = Ending.told(Outcome.failed("The answer could not be put together."))
 TOO_LONG: Final = Ending.interrupted("The answer became too long.")
 
 _log = logging.getLogger(__name__)
@@ -115,7 +117,7 @@ class RunningTurn:
             self.channel.stored(OPENING_EVENTS - 1)
             ending = await self._answered()
             if ending is not None:
-                await self._end(ending)
+                await self._end_somehow(ending)
         except DatabaseError as error:
             # The turn keeps what was stored; whoever looks at it next settles it.
             _log.error("turn lost its database", extra=self._described(error))
@@ -153,6 +155,7 @@ class RunningTurn:
             async with aclosing(await self._ask()) as stream:
                 async for said in stream:
                     if isinstance(said, Outcome):
+                        check_outcome(said)
                         return Ending.told(said)
                     await self._show(said)
                     if self.channel.said > _SAID_CHARACTERS:
@@ -160,6 +163,9 @@ class RunningTurn:
         except DatabaseError as error:
             _log.error("turn lost its database", extra=self._described(error))
             return Ending.told(Outcome.failed("The database was lost before the answer was complete."))
+        except GrammarError as error:
+            _log.error("agent does not keep the protocol", extra={**self._described(error), "reason": str(error)})
+            return Ending.told(Outcome.failed("The agent failed before its answer was complete."))
         except Exception as error:  # noqa: BLE001 - whatever an agent raises is its failure, and must not be the turn's
             # No traceback: an agent's error may quote the conversation.
             _log.error("agent failed", extra=self._described(error))
@@ -196,10 +202,21 @@ class RunningTurn:
     async def _show(self, event: Event) -> None:
         if self._stopped.done():
             raise asyncio.CancelledError  # an agent that goes on after it was stopped
+        check_event(event)
         item = event.get("item") or {}
         self.channel.publish(StreamEvent.of(self._transcript.take(event), maker_id=item.get("id")))
         while self.channel.full:
             await self.channel.changed()
+
+    async def _end_somehow(self, ending: Ending) -> None:
+        try:
+            await self._end(ending)
+        except DatabaseError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever mistake of ours it is, it must not lock the conversation
+            _log.error("turn cannot be put together", extra=self._described(error))
+            self._transcript = Transcript(first=self.channel.last + 1)
+            await self._end(NOT_KEPT)
 
     async def _end(self, ending: Ending) -> None:
         for event in self._transcript.settle(self.job.crew.own_tools(self.job.head.parameters)):

@@ -6,10 +6,12 @@ Nobody looks for such turns. Whoever comes across one settles it, so a database 
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from typing import Final
 from uuid import uuid4
 
+from hansard.errors import HansardError
 from hansard.models import TurnRead
 from hansard.services.channel import UNSTORED_EVENTS, StreamEvent
 from hansard.services.keeper import store_end
@@ -19,6 +21,8 @@ from hansard.store.contract import UserStore
 
 _BATCHES: Final = 100
 _GONE: Final = "The process that made this answer stopped before it was complete."
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +39,26 @@ class Settlement:
             return
         # Beyond every number that anybody may have seen of what was said and not stored.
         last = taken.last_sequence + UNSTORED_EVENTS
-        transcript = Transcript(first=last + 1)
-        await _recall(user, taken, transcript)
-        events = [StreamEvent.of(event) for event in transcript.settle(own_tools_of(taken))]
+        transcript, events = await _put_together(user, taken, first=last + 1)
         cancelled = taken.cancel_requested_at is not None
         cut_at = taken.last_sequence
         ending = Ending("cancelled", cut_at=cut_at) if cancelled else Ending.interrupted(_GONE, cut_at=cut_at)
         last = events[-1].sequence if events else last
         await store_end(user.turns, taken, token, ending, transcript, events=events, last=last)
+
+
+async def _put_together(user: UserStore, turn: TurnRead, *, first: int) -> tuple[Transcript, list[StreamEvent]]:
+    """Return what was said, and the events that end it."""
+    transcript = Transcript(first=first)
+    try:
+        await _recall(user, turn, transcript)
+        return transcript, [StreamEvent.of(event) for event in transcript.settle(own_tools_of(turn))]
+    except HansardError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever was stored, it must not lock the conversation for ever
+        extra = {"response_id": turn.public_id, "error": type(error).__name__}
+        _log.error("lost turn cannot be put together", extra=extra)
+        return Transcript(first=first), []
 
 
 async def _recall(user: UserStore, turn: TurnRead, transcript: Transcript) -> None:

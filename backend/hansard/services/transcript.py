@@ -103,7 +103,7 @@ class Transcript:
         for call in said:
             if call["type"] != "function_call" or call["call_id"] in answered:
                 continue
-            if call["status"] == "incomplete" or call["name"] in own_tools:
+            if call.get("status") == "incomplete" or call["name"] in own_tools:
                 index, output = len(self._items), interrupted_output(call["call_id"])
                 yield self.take({"type": "response.output_item.added", "output_index": index, "item": output})
                 yield self.take(_done(index, output))

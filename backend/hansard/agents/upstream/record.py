@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from hansard.agents.grammar import ADDED, DONE, HOLDS, NEEDS, PLACES
 from hansard.agents.protocol import Event
 from hansard.agents.upstream.failure import AnswerFailed
 from hansard.models.limits import JsonObject
 
-_ADDED: Final = "response.output_item.added"
-_DONE: Final = "response.output_item.done"
-# The part each of these events must hold, and what it must be, for the event to mean anything.
-_HOLDS: Final[dict[str, tuple[str, type]]] = {
-    _ADDED: ("item", dict),
-    _DONE: ("item", dict),
-    "response.content_part.added": ("part", dict),
-    "response.reasoning_summary_part.added": ("part", dict),
-    "response.output_text.delta": ("delta", str),
-    "response.refusal.delta": ("delta", str),
-    "response.reasoning_text.delta": ("delta", str),
-    "response.reasoning_summary_text.delta": ("delta", str),
-    "response.function_call_arguments.delta": ("delta", str),
-    "response.mcp_call_arguments.delta": ("delta", str),
-    "response.custom_tool_call_input.delta": ("delta", str),
-    "response.code_interpreter_call_code.delta": ("delta", str),
-}
-_NEEDS: Final[dict[str, tuple[str, ...]]] = {
-    "function_call": ("call_id", "name", "arguments"),
-    "function_call_output": ("call_id",),
-}
+_NEEDS: Final[Mapping[str, tuple[str, ...]]] = {**NEEDS, "function_call": (*NEEDS["function_call"], "arguments")}
 # Often null where an item begins with nothing in it; what is added later has to go somewhere.
 _EMPTY: Final[JsonObject] = {"content": [], "summary": [], "arguments": "", "input": "", "code": ""}
-_WHERE: Final = ("output_index", "content_index", "summary_index")
 
 
 class Record:
@@ -58,11 +38,11 @@ class Record:
         kind, index = event["type"], event.get("output_index")
         if index is None:
             yield event
-        elif kind == _ADDED:
+        elif kind == ADDED:
             yield self._begin(index, event)
-        elif kind == _DONE:
+        elif kind == DONE:
             if index not in self._open:
-                yield self._begin(index, {**event, "type": _ADDED})
+                yield self._begin(index, {**event, "type": ADDED})
             yield self._end(index, event)
         elif index in self._open:
             yield {**event, "output_index": self._open[index]}
@@ -73,8 +53,8 @@ class Record:
         """Yield the events of an item of our own."""
         index = self._next()
         self.items.append(item)
-        yield {"type": _ADDED, "output_index": index, "item": item}
-        yield {"type": _DONE, "output_index": index, "item": item}
+        yield {"type": ADDED, "output_index": index, "item": item}
+        yield {"type": DONE, "output_index": index, "item": item}
 
     def _begin(self, index: int, event: Event) -> Event:
         if index in self._open:
@@ -97,12 +77,12 @@ class Record:
 
 
 def _check(event: Event) -> None:
-    for name in _WHERE:
+    for name in PLACES:
         if not isinstance(event.get(name, 0), int):
             raise _nonsense(f"has a {name} that is no number")
-    if event["type"] not in _HOLDS:
+    if event["type"] not in HOLDS:
         return
-    name, kind = _HOLDS[event["type"]]
+    name, kind = HOLDS[event["type"]]
     if not isinstance(event.get(name), kind) or "output_index" not in event:
         raise _nonsense("is not whole")
     if name == "item" and not isinstance(event["item"].get("type"), str):
