@@ -7,6 +7,8 @@ import httpx
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from hansard.api.errors import Fault
+from hansard.api.refusals import REFUSALS
 from hansard.api.schemas.items import ABOUT
 from hansard.app import create_app
 from hansard.models.kinds import KINDS
@@ -137,7 +139,15 @@ def test_everything_is_told_in_words(document: dict[str, Any]):
 
 
 def test_fields_are_told_in_words(document: dict[str, Any]):
-    for name in ("Conversation", "CreateConversation", "UpdateConversation", "SearchResult", "Response", "Task"):
+    for name in ("Conversation", "CreateConversation", "UpdateConversation", "SearchResult", "ResponseObject", "Task"):
         for field, schema in document["components"]["schemas"][name]["properties"].items():
             known = "description" in schema or "const" in schema or "$ref" in str(schema)
             assert known, (name, field)
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+def test_every_error_is_as_its_schema_says(document: dict[str, Any], status: int):
+    known = document["components"]["schemas"]["ErrorDetails"]
+    told = Fault(status, "What is wrong.").body
+    assert list(told) == known["required"]
+    assert told["type"] in known["properties"]["type"]["enum"]

@@ -118,7 +118,9 @@ def _curl(method: str, path: str, operation: Document, body: Any, *, places: tup
     if examples["query"]:
         url += f"?{urlencode(examples['query'])}"
     verb = "" if method == "GET" or (method == "POST" and body is not None) else f"-X {method} "
-    lines = [f'curl {verb}"{url}"']
+    # Events are shown as they come.
+    streams = (body or {}).get("stream") or "stream=true" in url or path.endswith("/events")
+    lines = [f'curl {"-N " if streams else ""}{verb}"{url}"']
     if "security" in operation:
         lines.append('-H "Authorization: Bearer $HANSARD_API_KEY"')
     lines += [f'-H "{name}: {value}"' for name, value in examples["header"].items()]
@@ -169,9 +171,10 @@ def _errors(document: Document) -> Iterator[str]:
         for status, answer in operation["responses"].items()
         if "$ref" in answer
     }
-    for name, status in sorted(statuses.items(), key=lambda pair: pair[1]):
-        yield f"| {status} | {refusals[name]['description']} |"
-    yield "| 405 | The path has other methods, which `allow` names. |\n"
+    rows = {status: refusals[name]["description"] for name, status in statuses.items()}
+    rows["405"] = "The path has other methods, which `allow` names."
+    yield from (f"| {status} | {when} |" for status, when in sorted(rows.items()))
+    yield ""
     for name, status in sorted(statuses.items(), key=lambda pair: pair[1]):
         for summary, value in _values(refusals[name]["content"]["application/json"]):
             yield f"{status}, {summary[0].lower()}{summary[1:]}:\n"

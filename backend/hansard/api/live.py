@@ -33,7 +33,7 @@ _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
     summary="Follow a conversation",
     status_code=200,
     response_class=EventStream,
-    responses={200: {"description": "What happens.", "content": stream_of("ConversationEvent")}},
+    responses={200: {"description": "What happens in the conversation.", "content": stream_of("ConversationEvent")}},
 )
 async def follow_conversation(
     store: OwnStore,

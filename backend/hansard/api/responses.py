@@ -48,7 +48,7 @@ OnConflict = Annotated[
     operation_id="createResponse",
     summary="Run a turn",
     dependencies=[Depends(checked_include), _WAITS],
-    responses=describes("Response", description=_ANSWER, events="ResponseEvent", refuses=[404]),
+    responses=describes("ResponseObject", description=_ANSWER, events="ResponseEvent", refuses=[404]),
     openapi_extra=body_of("CreateResponse"),
 )
 async def create_response(
@@ -77,7 +77,7 @@ async def create_response(
     operation_id="getResponse",
     summary="Retrieve a response, or follow it",
     dependencies=[Depends(checked_include)],
-    responses=describes("Response", description=_ANSWER, events="ResponseEvent"),
+    responses=describes("ResponseObject", description=_ANSWER, events="ResponseEvent"),
 )
 async def get_response(
     store: OwnStore,
@@ -117,7 +117,7 @@ async def delete_response(store: OwnStore, turns: OurTurns, response_id: str) ->
     operation_id="cancelResponse",
     summary="Stop a response",
     dependencies=[_WAITS],
-    responses=describes("Response"),
+    responses=describes("ResponseObject"),
 )
 async def cancel_response(store: OwnStore, turns: OurTurns, response_id: str) -> Response:
     """Stop a response wherever it runs, and return it; what it said so far is kept."""

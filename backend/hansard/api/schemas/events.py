@@ -32,7 +32,7 @@ _RESPONSE_EVENTS: Final[Mapping[str, Schema]] = {
             "response.failed",
             "response.incomplete",
         ],
-        {"response": ref("Response")},
+        {"response": ref("ResponseObject")},
         "The response as it is now. The first two events of a stream are of this kind, and its last.",
     ),
     "OutputItemEvent": _said(

@@ -92,7 +92,8 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         description="What to answer. Parameters that are not listed are handed to the model as they are.",
         additionalProperties=True,
     ),
-    "Response": struct(
+    # Generators have a class `Response` of their own.
+    "ResponseObject": struct(
         {
             "id": id_of("resp", "The response's id."),
             "object": constant("response"),
