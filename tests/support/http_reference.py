@@ -35,7 +35,10 @@ client = openai.OpenAI(base_url=f"{{os.environ['HANSARD_URL']}}/v1", api_key=os.
 """
 _PLACES = ("path", "query", "header")
 _SHOWN_EVENTS = 4
-_UNIONS = {"InputItem", "ConversationItem", "ContentPart", "ResponseEvent", "ConversationEvent"}
+_SHOWN = {
+    *("InputItem", "MessageInput", "ConversationItem", "MessageItem", "ContentPart"),
+    *("ResponseEvent", "ConversationEvent"),
+}
 
 
 def page_of(document: Document) -> str:
@@ -203,8 +206,8 @@ def _table(schema: Document, schemas: Document) -> Iterator[str]:
 
 
 def _has_a_place(name: str) -> bool:
-    # The members of a union are rows of its table.
-    return name in _UNIONS or not name.endswith(("Input", "Item", "Event", "Part", "Reference"))
+    # The other members of a union are only rows of its table.
+    return name in _SHOWN or not name.endswith(("Input", "Item", "Event", "Part", "Reference"))
 
 
 def _values(content: Document) -> Iterator[tuple[str, Any]]:

@@ -30,6 +30,12 @@ TAGS: Final = {
     "Session": "Who is signed in.",
     "Health": "For those who watch the process.",
 }
+_ABOUT: Final = (
+    "The OpenAI Conversations API, and of the Responses API what an official SDK needs to run a turn; beside them what "
+    "they lack: a list of conversations, titles, an archive, search, a live view, and `Idempotency-Key`. Bodies are "
+    "JSON. Errors are all of one shape, `Error`, and name the field and the limit. What is somebody else's is answered "
+    "like what is not there."
+)
 _PATHS: Final = {
     "conversation_id": "The conversation's id, `conv_` and 48 hexadecimal digits.",
     "item_id": "The item's id.",
@@ -89,6 +95,7 @@ def _complete(document: dict[str, Any], *, embedded: bool) -> dict[str, Any]:
     components["schemas"] = dict(SCHEMAS)
     components["headers"] = dict(HEADERS)
     components["responses"] = {refusal.name: _refused(refusal) for refusal in REFUSALS.values()}
+    document["info"] |= {"description": _ABOUT, "license": {"name": "MIT", "identifier": "MIT"}}
     document["servers"] = [{"url": "/", "description": "The service that this document comes from."}]
     used: set[str] = set()
     for path, operations in document["paths"].items():

@@ -6,7 +6,7 @@ Fields and prefixes come from the rules by which items are checked, so what stan
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 from hansard.api.intake import MOST_ITEMS, PART_TEXTS, REFERENCE, ROLES, STATUS_CHECKED, STATUSES
 from hansard.api.schemas.shapes import NO_NUL, Schema, array, constant, id_of, nullable, page_of, ref, string, struct
@@ -47,6 +47,7 @@ ABOUT: Final[Mapping[str, str]] = {
 }
 
 _OPEN: Final[Schema] = {"additionalProperties": True}
+_BOUNDS: Final[Schema] = {"minLength": 1, "maxLength": KIND_CODE_POINTS, "pattern": NO_NUL}
 _ANY_PARTS: Final[Schema] = {"type": "array", "items": {}}
 _OF_TYPES: Final[Mapping[Types, Schema]] = {
     (str,): {"type": "string"},
@@ -104,8 +105,7 @@ def _shown(kind: str, known: Kind) -> Schema:
     return struct(properties, optional=optional, description=ABOUT[kind], **_OPEN)
 
 
-def _others(*known: str) -> Schema:
-    bounds = {"minLength": 1, "maxLength": KIND_CODE_POINTS, "pattern": NO_NUL}
+def _others(*known: str, **bounds: Any) -> Schema:
     return string("Any other type.", **bounds, **{"not": {"enum": list(known)}})
 
 
@@ -137,13 +137,13 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         description="Stands for a copy of an item.",
     ),
     "OtherInput": struct(
-        {"type": _others(*KINDS, REFERENCE), "id": _SENT_ID, "status": _FREE_STATUS},
+        {"type": _others(*KINDS, REFERENCE, **_BOUNDS), "id": _SENT_ID, "status": _FREE_STATUS},
         optional=("id", "status"),
         description="An item of a type that is not known here; it is stored untouched.",
         **_OPEN,
     ),
     "OtherItem": struct(
-        {"id": id_of(OTHER_PREFIX, "The item's id."), "type": _others(*KINDS)},
+        {"id": id_of(OTHER_PREFIX, "The item's id."), "type": _others(*KINDS, **_BOUNDS)},
         optional=("type",),
         description="An item of a type that is not known here, as it was sent.",
         **_OPEN,

@@ -41,10 +41,24 @@ _SHAPES: Final[Mapping[str, Schema]] = {
     "tools": array(_TYPED),
 }
 _ABOUT: Final[Mapping[str, str]] = {
-    "instructions": "What the model is told before everything else.",
+    "include": "What to give of the items beside the rest, as the query's `include[]`.",
+    "instructions": "What the model is told before everything else, in this turn only.",
     "max_output_tokens": "How many tokens the answer may have.",
-    "temperature": "How freely the model chooses its words.",
-    "tools": "The client's own tools.",
+    "max_tool_calls": "How often the model may call tools of its server.",
+    "parallel_tool_calls": "Whether the model may call several tools at once.",
+    "prompt": "A prompt that is kept at the model's server.",
+    "prompt_cache_key": "What the model's server finds its cache by.",
+    "reasoning": "How much the model thinks, and what it tells of that.",
+    "safety_identifier": "Your end user's name towards the model's server, best as a digest.",
+    "service_tier": "How soon the model's server is to answer.",
+    "temperature": "How freely the model chooses its words, mostly 0 to 2.",
+    "text": "The shape of the answer: plain text, or JSON by a schema.",
+    "tool_choice": "Whether the model may, must or must not call tools, or which one it must.",
+    "tools": "The tools that the model may call. Functions are called by the client.",
+    "top_logprobs": "How many likely tokens to tell for each, mostly 0 to 20.",
+    "top_p": "How much of what is likely the model chooses from, 0 to 1.",
+    "truncation": "Whether items may be left out when the model cannot take all.",
+    "user": "As `safety_identifier`, under its older name.",
 }
 _TOKENS: Final = {"type": "integer", "minimum": 0}
 
@@ -57,7 +71,7 @@ def _parameter(name: str) -> Schema:
     if name in WORDS:
         shapes[0] = {"type": "string", "enum": sorted(WORDS[name])}
     shape = _SHAPES.get(name) or (shapes[0] if len(shapes) == 1 else {"anyOf": shapes})
-    return {**shape, "description": _ABOUT.get(name, "As in the OpenAI API.")}
+    return {**shape, "description": _ABOUT[name]}
 
 
 def _repeated(name: str, default: Any) -> Schema:
@@ -79,7 +93,7 @@ _REQUEST: Final[Schema] = {
     ),
     "stream": nullable(boolean("True answers with the events of the turn, as they happen.", default=False)),
     "background": nullable(boolean("True answers at once, while the turn runs on. Needs `store`.", default=False)),
-    "stream_options": nullable({**_OPEN, "description": "As in the OpenAI API; nothing of it has a meaning here."}),
+    "stream_options": nullable({**_OPEN, "description": "Accepted; nothing of it has a meaning here."}),
     "store": nullable(boolean("False keeps nothing of a turn that names no conversation.", default=True)),
     "metadata": nullable(METADATA),
     **{name: nullable(_parameter(name)) for name in TYPES},
@@ -95,12 +109,12 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
     # Generators have a class `Response` of their own.
     "ResponseObject": struct(
         {
-            "id": id_of("resp", "The response's id."),
+            "id": id_of("resp", "The response's id, `resp_` and 48 hexadecimal digits."),
             "object": constant("response"),
             "created_at": seconds("When it began."),
             "completed_at": nullable(seconds("When it was completed.")),
             "status": string("How far it is, or how it ended.", enum=list(TURN_STATUSES)),
-            "error": nullable(ref("ResponseError")),
+            "error": nullable(ref("ResponseError", "Why the model could not answer.")),
             "incomplete_details": nullable(
                 {"type": "object", "additionalProperties": True, "description": "Why it is incomplete, where it is."}
             ),
@@ -114,7 +128,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             "previous_response_id": nullable(string("The response it went on from.")),
             "store": boolean("Whether it is kept."),
             "metadata": METADATA,
-            "usage": nullable(ref("Usage")),
+            "usage": nullable(ref("Usage", "How many tokens the model read and wrote.")),
         },
         description="A turn: what was asked of the model, and what came of it.",
     ),
