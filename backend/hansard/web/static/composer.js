@@ -4,6 +4,7 @@ import { $, announce, composing } from "./dom.js";
 
 const LIMIT = 10_000;
 const NEAR = 9_000;
+const GROWS = CSS.supports("field-sizing", "content"); // by itself
 const number = new Intl.NumberFormat();
 
 // A draft survives reload, restart and a closed tab. It goes only when the server has the message.
@@ -121,6 +122,12 @@ export class Composer {
     if (over && this.box.ariaInvalid !== "true") announce(`The message is longer than ${LIMIT} characters.`);
     this.box.ariaInvalid = String(over);
     $("send").disabled = over || this.#busy || !text.trim();
+    if (!GROWS) this.#grow();
+  }
+
+  #grow() {
+    this.box.style.height = "auto";
+    this.box.style.height = `${this.box.scrollHeight}px`;
   }
 
   #pressed(event) {
