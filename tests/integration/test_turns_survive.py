@@ -80,9 +80,9 @@ async def stored(user: UserStore, turn: Turn, *words: str) -> None:
 
 async def crash(turns: Turns, observer, turn: Turn) -> None:
     """End a turn as a dying process does, without a word, and let its lease run out."""
-    for task in list(turns._tasks):
+    for task in list(turns._roster.tasks):
         task.cancel()
-    await asyncio.gather(*turns._tasks, return_exceptions=True)
+    await asyncio.gather(*turns._roster.tasks, return_exceptions=True)
     expire(observer, turn)
 
 

@@ -16,7 +16,8 @@ from hansard.api.openapi import stream_of
 from hansard.api.streams import EventStream, Frame, LastEventId
 from hansard.api.wire import item_json, read_conversation_id, read_item_ref
 from hansard.errors import InvalidInput, NotFound
-from hansard.services.live import Added, Changed, Cursor, Deleted, Gone, LiveView, Paused, Said, Start, Told
+from hansard.services.happenings import Added, Changed, Cursor, Deleted, Gone, Paused, Said, Start, Told
+from hansard.services.live import LiveView
 from hansard.store.contract import UserStore
 from hansard.utils.ids import spell
 from hansard.utils.json_text import write_json

@@ -7,11 +7,11 @@ to its end, also when nobody waits for it any more.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Final
 from uuid import UUID, uuid4
 
 from hansard.agents.protocol import Agent, Tool
@@ -24,14 +24,13 @@ from hansard.services.following import Follower, stored_response
 from hansard.services.history import Budget
 from hansard.services.keeper import Pace
 from hansard.services.responses import ResponseHead, stored_request
-from hansard.services.running import CANCELLED, SHUT_DOWN, Crew, Job, RunningTurn
+from hansard.services.roster import Roster
+from hansard.services.running import CANCELLED, Crew, Job, RunningTurn
 from hansard.services.settlement import Settlement
 from hansard.services.watch import Watch
 from hansard.store.contract import UserStore
 from hansard.utils.clock import Clock, utc_now
 from hansard.utils.ids import new_uuid
-
-T = TypeVar("T")
 
 # Between two looks of ours the turn in the way may end and another begin, but not forever.
 _ATTEMPTS: Final = 3
@@ -72,15 +71,12 @@ class Turns:
         self._pace = pace or Pace()
         self._clock = clock
         self._settlement = Settlement(self._pace.lease_seconds)
-        self._running: dict[tuple[str, UUID], RunningTurn] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._closing: asyncio.Task[None] | None = None
-        self._stopping = False
+        self._roster = Roster()
 
     @property
     def running(self) -> int:
         """Return how many turns run in this process."""
-        return len(self._running)
+        return len(self._roster)
 
     async def run(self, user: UserStore, request: TurnRequest) -> JsonObject:
         """Return the Response object of a finished turn; its status says whether the agent failed.
@@ -98,11 +94,9 @@ class Turns:
         `ConversationLocked`, and `IdempotencyConflict`, all before anything is stored. Cancelling the caller does
         not undo what it began. ``agent`` answers in place of the one that the model names, with ``tools``.
         """
-        if self._closing is not None:
-            raise ShuttingDown("this server is being stopped")
         model = request.model or self._default_model
         crew = Crew(agent or self._agent(model), self._tools_for(user) if tools is None else tools)
-        return await asyncio.shield(self._spawn(self._begin(user, request, model, crew)))
+        return await self._roster.run(self._begin(user, request, model, crew))
 
     async def finished(self, turn: Turn) -> JsonObject:
         """Wait for the end of a turn and return its Response object.
@@ -176,19 +170,7 @@ class Turns:
 
         Later calls wait for the first.
         """
-        if self._closing is None:
-            self._closing = asyncio.create_task(self._close(grace_seconds))
-        await asyncio.shield(self._closing)
-
-    async def _close(self, grace_seconds: float | None) -> None:
-        await self.watch.aclose()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=grace_seconds)
-        self._stopping = True
-        for running in list(self._running.values()):
-            running.stop(SHUT_DOWN)
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        await asyncio.gather(self._roster.aclose(grace_seconds=grace_seconds), self.watch.aclose())
 
     def _agent(self, model: str) -> Agent:
         agent = self._agents.get(model)
@@ -237,26 +219,15 @@ class Turns:
 
     def _start(self, job: Job) -> Turn:
         running = RunningTurn(job, pace=self._pace, clock=self._clock)
-        place = running.user_id, running.id
-        self._running[place] = running
-        task = self._spawn(running.run())
-        task.add_done_callback(lambda _: self._running.pop(place, None))
-        if self._stopping:
-            running.stop(SHUT_DOWN)
+        task = self._roster.start(running)
         if job.turn is not None:
             home = running.user_id, job.turn.conversation_id
             self.watch.ring(*home)
             task.add_done_callback(lambda _: self.watch.ring(*home))
         return Turn(job.user, running.id, running)
 
-    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
     def _named(self, user: UserStore, turn_id: UUID) -> Turn:
-        return Turn(user, turn_id, self._running.get((user.user_id, turn_id)))
+        return Turn(user, turn_id, self._roster.find(user.user_id, turn_id))
 
     def _follower(self, turn: Turn, *, after: int) -> Follower:
         return Follower(turn.user, turn.id, turn.running, after=after, settlement=self._settlement, watch=self.watch)
