@@ -1,6 +1,8 @@
 """A turn keeps the user's words before the agent speaks, and afterwards what it said, whatever went wrong."""
 
 import asyncio
+import json
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import TypeAlias
 from uuid import UUID
@@ -9,7 +11,6 @@ import pytest
 
 from hansard.agents.events import Answer
 from hansard.agents.protocol import AgentRequest, Event, Outcome, Tool
-from hansard.database import open_database
 from hansard.errors import InvalidInput, NotFound
 from hansard.models.conversation import ConversationCreate
 from hansard.models.verbatim import message_item
@@ -17,7 +18,6 @@ from hansard.services.beginning import TurnRequest
 from hansard.services.history import INTERRUPTED, Budget
 from hansard.services.turns import Turns
 from hansard.store.contract import UserStore
-from hansard.store.sql import SqlStore
 from hansard.utils.ids import new_uuid, parse
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -78,6 +78,22 @@ async def test_question_and_answer_are_stored_in_order_and_the_response_names_th
     assert response["conversation"] == {"id": (await user.conversations.get(home)).public_id}
 
 
+READ_ELSEWHERE = """
+import asyncio, json, sys
+from uuid import UUID
+from hansard import open_store
+
+async def main(url, user_id, home):
+    async with open_store(url, migrate=False) as store:
+        user = store.for_user(user_id)
+        turn = await user.turns.find_active(UUID(home))
+        items = await user.items.last(UUID(home), 100)
+        print(json.dumps([[item.content for item in items], turn.status]))
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
 async def test_what_the_user_said_is_durable_before_the_agent_is_asked(store, user, database_url) -> None:
     home = (await user.conversations.create()).id
     asked, go_on = asyncio.Event(), asyncio.Event()
@@ -90,9 +106,10 @@ async def test_what_the_user_said_is_durable_before_the_agent_is_asked(store, us
     request = TurnRequest(items=[user_says("hello")], conversation_id=home)
     running = asyncio.create_task(turns_of(waiting).run(user, request))
     await asked.wait()
-    other = await open_database(database_url)
-    assert await texts(SqlStore(other).for_user(user.user_id), home) == ["hello"]
-    await other.close()
+    arguments = [sys.executable, "-c", READ_ELSEWHERE, database_url, user.user_id, str(home)]
+    other = await asyncio.create_subprocess_exec(*arguments, stdout=asyncio.subprocess.PIPE)
+    seen, _ = await other.communicate()
+    assert json.loads(seen) == [["hello"], "in_progress"]
     go_on.set()
     await running
 
