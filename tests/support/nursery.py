@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,21 +18,23 @@ import httpx
 
 _READY_SECONDS: Final = 60
 _PARENT: Final = """
-import json, os, signal, sys
+import json, os, signal, socket, sys
 import uvicorn
 from hansard.app import create_app
 from hansard.config import load_settings
 
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the children
 for line in sys.stdin:
-    order = json.loads(line)
+    # Bound here and handed over: between finding a free port and taking it, somebody else may take it.
+    listener = socket.create_server(("127.0.0.1", 0))
     pid = os.fork()
     if pid:
-        print(pid, flush=True)
+        print(pid, listener.getsockname()[1], flush=True)
+        listener.close()
         continue
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    os.environ.update(order["settings"])
-    uvicorn.run(create_app(load_settings()), host="127.0.0.1", port=order["port"], log_config=None, access_log=False)
+    os.environ.update(json.loads(line))
+    uvicorn.Server(uvicorn.Config(create_app(load_settings()), log_config=None, access_log=False)).run([listener])
     os._exit(0)
 """
 
@@ -79,12 +80,12 @@ class Nursery:
 
     def start(self) -> Child:
         """Return a server that answers, on a port of its own."""
-        port = _free_port()
         assert self._parent.stdin is not None
         assert self._parent.stdout is not None
-        self._parent.stdin.write(json.dumps({"port": port, "settings": self._settings}) + "\n")
+        self._parent.stdin.write(json.dumps(self._settings) + "\n")
         self._parent.stdin.flush()
-        child = Child(int(self._parent.stdout.readline()), f"http://127.0.0.1:{port}")
+        pid, port = self._parent.stdout.readline().split()
+        child = Child(int(pid), f"http://127.0.0.1:{port}")
         deadline = time.monotonic() + _READY_SECONDS
         while not _answers(child.url):
             assert time.monotonic() < deadline, "the server does not answer"
@@ -126,10 +127,3 @@ def _answers(url: str) -> bool:
         return httpx.get(f"{url}/healthz", timeout=5, verify=False).status_code == httpx.codes.OK
     except httpx.TransportError:
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
