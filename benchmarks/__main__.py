@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 
-from benchmarks import compare, disk, growth, http, one_trip, round_trips, search
+from benchmarks import compare, disk, growth, http, one_trip, round_trips, search, soak, startup
 
 BENCHMARKS: dict[str, Callable[[Sequence[str]], Coroutine[None, None, None]]] = {
     "compare": compare.main,
@@ -14,6 +14,8 @@ BENCHMARKS: dict[str, Callable[[Sequence[str]], Coroutine[None, None, None]]] = 
     "round_trips": lambda _: round_trips.main(),
     "one_trip": lambda _: one_trip.main(),
     "search": lambda _: search.main(),
+    "soak": soak.main,
+    "startup": startup.main,
 }
 
 

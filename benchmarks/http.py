@@ -77,7 +77,7 @@ def _cells(one: dict[str, float]) -> list[str]:
 
 async def _database(folder: Path, name: str, url: str, options: argparse.Namespace) -> dict[str, Any]:
     migrations.upgrade(url)
-    places = await _fill(url)
+    places = await fill(url)
     token = issue_token(SECRET.encode(), USER, ttl=timedelta(hours=2))
     served = Served(folder, DATABASE_URL=url, JWT_SECRET_KEY=SECRET)
     served.start()
@@ -127,7 +127,7 @@ def _ratio(measured: dict[str, list[dict[str, float]]], what: str, beside: str) 
     return statistics.median(one["per_second"] / other["per_second"] for one, other in pairs)
 
 
-async def _fill(url: str) -> list[tuple[UUID, str]]:
+async def fill(url: str) -> list[tuple[UUID, str]]:
     """Make a conversation of a page's length for each connection."""
     database = await open_database(url)
     user = SqlStore(database).for_user(USER)

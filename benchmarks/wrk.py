@@ -31,19 +31,26 @@ class Loaded(NamedTuple):
 
 def load(url: str, *, seconds: int, pid: int, token: str = "", script: Path | None = None) -> Loaded:
     """Ask for ``url`` over and over; fails when any answer is an error."""
-    command = [str(PROGRAM), "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency"]
-    command += ["-H", f"Authorization: Bearer {token}"] if token else []
-    command += ["-s", str(script)] if script else []
-    libraries = ":".join(str(path.parent) for path in FOLDER.glob("usr/lib/*/*.so*"))
+    asked, environment = command(url, connections=CONNECTIONS, seconds=seconds, token=token, script=script)
     before, own = processor_seconds(pid), resource.getrusage(resource.RUSAGE_CHILDREN)
-    environment = {"PATH": os.defpath, "LD_LIBRARY_PATH": libraries}
-    said = subprocess.run([*command, url], env=environment, check=True, capture_output=True, text=True).stdout
+    said = subprocess.run(asked, env=environment, check=True, capture_output=True, text=True).stdout
     spent, used = processor_seconds(pid) - before, resource.getrusage(resource.RUSAGE_CHILDREN)
     assert not any(word in said for word in _FAILED), said
     count = int(_found(r"(\d+) requests in", said))
     tool = (used.ru_utime + used.ru_stime - own.ru_utime - own.ru_stime) / seconds
     p50, p99 = (_milliseconds(_found(rf"{share}%\s+(\S+)", said)) for share in (50, 99))
     return Loaded(float(_found(r"Requests/sec:\s+(\S+)", said)), p50, p99, spent / count * 1e6, tool)
+
+
+def command(
+    url: str, *, connections: int, seconds: int, token: str = "", script: Path | None = None
+) -> tuple[list[str], dict[str, str]]:
+    """Return how to call wrk, and with which environment: its libraries lie beside it."""
+    asked = [str(PROGRAM), "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
+    asked += ["-H", f"Authorization: Bearer {token}"] if token else []
+    asked += ["-s", str(script)] if script else []
+    libraries = ":".join(str(path.parent) for path in FOLDER.glob("usr/lib/*/*.so*"))
+    return [*asked, url], {"PATH": os.defpath, "LD_LIBRARY_PATH": libraries}
 
 
 def posting(path: Path, targets: list[str], body: object) -> Path:
