@@ -105,18 +105,22 @@ def item_id(read: StoredItem) -> str:
 
 
 def item_json(read: MessageRead, left_out: frozenset[str] = frozenset()) -> bytes:
-    """Return a stored item as the API shows it, as JSON, without what is left out (see `leave_out`).
+    """Return a stored item as the API shows it, as JSON, without what is left out (see `leave_out`)."""
+    return _item_text(read, item_id(read), left_out).encode("ascii")
 
-    Nearly all items are messages with one text; they are written without building the object first. Such a message has
-    one of the five roles (see `hansard.models.verbatim`), so that needs no quoting.
+
+def _item_text(read: MessageRead, own_id: str, left_out: frozenset[str]) -> str:
+    """Write nearly all items, messages with one text, without building the object first.
+
+    Such a message has one of the five roles (see `hansard.models.verbatim`), so that needs no quoting.
     """
     if read.payload is not None:
-        return write_json(leave_out(item_view(read), left_out))
+        return write_json(leave_out(item_view(read), left_out)).decode("ascii")
     status = _COMPLETED if not read.status or read.status == COMPLETED else quoted(read.status)
-    head = f'{{"id":"{item_id(read)}","type":"message","role":"{read.role}","status":{status},"content":[{{"type":'
+    head = f'{{"id":"{own_id}","type":"message","role":"{read.role}","status":{status},"content":[{{"type":'
     if read.role == "assistant":
-        return f'{head}"output_text","text":{quoted(read.content)},"annotations":[],"logprobs":[]}}]}}'.encode("ascii")
-    return f'{head}"input_text","text":{quoted(read.content)}}}]}}'.encode("ascii")
+        return f'{head}"output_text","text":{quoted(read.content)},"annotations":[],"logprobs":[]}}]}}'
+    return f'{head}"input_text","text":{quoted(read.content)}}}]}}'
 
 
 def item_view(read: MessageRead) -> JsonObject:
@@ -133,8 +137,24 @@ def list_json(data: Sequence[bytes], *, first_id: str, last_id: str, has_more: b
 
 def item_list_json(page: Sequence[MessageRead], *, has_more: bool, left_out: frozenset[str] = frozenset()) -> bytes:
     """Return a page of items."""
-    first, last = (item_id(page[0]), item_id(page[-1])) if page else ("", "")
-    return list_json([item_json(read, left_out) for read in page], first_id=first, last_id=last, has_more=has_more)
+    names = _item_ids(page)
+    first, last = (names[0], names[-1]) if names else ("", "")
+    data = ",".join([_item_text(read, name, left_out) for read, name in zip(page, names, strict=True)])
+    return list_json([data.encode("ascii")], first_id=first, last_id=last, has_more=has_more)
+
+
+def _item_ids(page: Sequence[StoredItem]) -> list[str]:
+    """Return what `item_id` returns for each; to spell a conversation's part anew for each item takes the longest."""
+    if not page:
+        return []
+    home = page[0].conversation_id
+    digits = home.hex
+    return [
+        f"{prefix_of(read.kind)}_{digits}{read.position:016x}"
+        if read.public_id is None and read.conversation_id is home
+        else item_id(read)
+        for read in page
+    ]
 
 
 def normalise(item: JsonObject) -> JsonObject:
