@@ -12,7 +12,7 @@ _NEXT: Final[Mapping[str, tuple[Mapping[str, str], tuple[str, ...]]]] = {
         ("getConversation", "updateConversation", "deleteConversation", "createConversationItems"),
     ),
     "createConversationItems": (
-        {"conversation_id": "$request.path.conversation_id", "item_id": "$response.body#/first_id"},
+        {"conversation_id": "$request.path.conversation_id", "item_id": "$response.body#/data/0/id"},
         ("getConversationItem", "deleteConversationItem"),
     ),
     "createResponse": ({"response_id": _ID}, ("getResponse", "cancelResponse", "deleteResponse", "listInputItems")),
