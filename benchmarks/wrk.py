@@ -38,7 +38,7 @@ def load(url: str, *, seconds: int, pid: int, token: str = "", script: Path | No
     assert not any(word in said for word in _FAILED), said
     count = int(_found(r"(\d+) requests in", said))
     tool = (used.ru_utime + used.ru_stime - own.ru_utime - own.ru_stime) / seconds
-    p50, p99 = (_milliseconds(_found(rf"{share}%\s+(\S+)", said)) for share in (50, 99))
+    p50, p99 = (_milliseconds(_found(rf"(?m)^ +{share}% +(\S+)$", said)) for share in (50, 99))
     return Loaded(float(_found(r"Requests/sec:\s+(\S+)", said)), p50, p99, spent / count * 1e6, tool)
 
 
