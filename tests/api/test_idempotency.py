@@ -184,6 +184,47 @@ def test_many_at_once_run_one_turn(ann, conversation_id):
     assert error_of(post(ann, "/v1/responses", {**body, "input": "x"}, "k"))[:2] == (400, "idempotency_key_reused")
 
 
+class TestARepeatedTurnAfterADeletion:
+    """It is the turn of the first time, whatever that began with is gone by now."""
+
+    def respond(self, person, key=None, **body):
+        asked = {"input": "add buy milk", "model": "offline", **body}
+        return person.http.post("/v1/responses", json=asked, headers={HEADER: key} if key else None)
+
+    @pytest.mark.parametrize("streamed", [False, True])
+    def test_of_the_response_before(self, ann, streamed):
+        previous = self.respond(ann).json()["id"]
+        body = {"previous_response_id": previous, "stream": streamed}
+        first = self.respond(ann, "k", **body)
+        assert first.is_success
+        assert ann.http.delete(f"/v1/responses/{previous}").is_success
+        before = everything(ann)
+        assert self.respond(ann, "k", **body).content == first.content
+        assert everything(ann) == before
+        again = self.respond(ann, "other", **body)
+        assert (again.status_code, again.json()["error"]["code"]) == (400, "previous_response_not_found")
+
+    def test_of_an_item_it_names(self, ann, conversation_id):
+        [item] = ann.append(conversation_id, "Hi")
+        body = {"input": [{"type": "item_reference", "id": item}]}
+        first = self.respond(ann, "k", **body)
+        assert first.is_success
+        assert ann.http.delete(f"/v1/conversations/{conversation_id}/items/{item}").is_success
+        assert self.respond(ann, "k", **body).content == first.content
+        assert self.respond(ann, "other", **body).status_code == 404
+        changed = self.respond(ann, "k", **body, metadata={"a": "b"})
+        assert error_of(changed)[:2] == (400, "idempotency_key_reused")
+
+    def test_of_itself(self, ann, conversation_id):
+        answer = self.respond(ann, "k", conversation=conversation_id)
+        made = answer.json()["id"]
+        assert ann.http.delete(f"/v1/responses/{made}").is_success
+        before = everything(ann)
+        again = self.respond(ann, "k", conversation=conversation_id)
+        assert (again.status_code, again.json()["error"]["message"]) == (404, f"Response with id '{made}' not found.")
+        assert everything(ann) == before
+
+
 def test_the_sdk_sends_it_as_an_extra_header(ann):
     first, again = (ann.sdk.conversations.create(extra_headers={HEADER: "k"}) for _ in range(2))
     assert first.id == again.id

@@ -498,6 +498,8 @@ async def test_the_same_key_is_the_same_turn_while_it_runs_and_afterwards_in_any
     assert all([event[:4] for event in events] == [event[:4] for event in found[0]] for events in found)
     again = await ask(other, there, conversation_id=home, key=key)
     assert [event[:4] for event in await told(other, again)] == [event[:4] for event in found[0]]
+    without_the_model = Turns({}, default_model="another")
+    assert (await ask(without_the_model, user, conversation_id=home, key=key)).id == first.id
     with pytest.raises(IdempotencyConflict):
         await ask(turns, user, conversation_id=home, key=RequestKey("k", b"b" * 32))
     assert len(await user.items.last(home, 10)) == 2

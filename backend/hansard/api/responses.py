@@ -15,11 +15,13 @@ from hansard.api.openapi import body_of, describes
 from hansard.api.paging import Limit, OrderOf
 from hansard.api.streams import EventStream, Frame, LastEventId, read_sequence
 from hansard.api.time_limit import without_limit
-from hansard.api.turn_bodies import read_turn, sent_id
+from hansard.api.turn_bodies import TurnBody, read_turn, sent_id
 from hansard.api.wire import item_list_json, read_item_ref, read_response_id
-from hansard.errors import NotFound
+from hansard.errors import InvalidInput, NotFound
+from hansard.models.limits import JsonObject
 from hansard.services.channel import StreamEvent
 from hansard.services.turns import Turn, Turns
+from hansard.store.contract import UserStore
 from hansard.utils.json_text import write_json
 
 router = APIRouter(tags=["Responses"])
@@ -59,17 +61,28 @@ async def create_response(
     on_conflict: OnConflict = "reject",
 ) -> Response:
     """Store the input, let the model answer, store its output and return the response or its events."""
-    asked = await read_turn(store, body, wait=on_conflict == "wait", key=key)
-    try:
-        turn = await turns.begin(store, asked.request)
-    except NotFound as error:
-        # The store knows it by its UUID; the client is told the id it sent.
-        raise NotFound(error.noun, sent_id(body.get("conversation"))) from None
+    asked = read_turn(body, wait=on_conflict == "wait", key=key)
+    turn = await _begin(store, turns, asked, body)
     if asked.stream:
         return await _stream(turns, turn, after=-1)
     if asked.request.background:
         return JsonAnswer(write_json(await turns.response(store, turn.id)))
     return JsonAnswer(write_json(await turns.finished(turn)))
+
+
+async def _begin(store: UserStore, turns: Turns, asked: TurnBody, body: JsonObject) -> Turn:
+    try:
+        request = await asked.settled(store)
+    except (InvalidInput, NotFound) as refusal:
+        # Asked before, and answered: what it refers to may be gone by now.
+        return await turns.repeated(store, asked.request.key, refusal)
+    try:
+        return await turns.begin(store, request)
+    except NotFound as error:
+        if error.noun != "conversation":
+            raise
+        # The store knows it by its UUID; the client is told the id it sent.
+        raise NotFound(error.noun, sent_id(body.get("conversation"))) from None
 
 
 @router.get(

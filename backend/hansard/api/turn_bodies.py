@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -32,25 +33,33 @@ _OURS: Final = frozenset(
 
 
 class TurnBody(NamedTuple):
-    """Hold what a body asks for; ``stream`` is about the answer alone."""
+    """Hold what a body asks for, checked as far as nothing need be looked up; ``stream`` is about the answer alone."""
 
     request: TurnRequest
     stream: bool
+    previous_id: str | None
+
+    async def settled(self, store: UserStore) -> TurnRequest:
+        """Return the request with what it refers to; raises `InvalidInput`, and `NotFound` for an item."""
+        request = self.request
+        if self.previous_id is not None:
+            request = replace(request, previous=await _previous(store, self.previous_id))
+        items = await settle_items(store, request.items, conversation_id=request.home, param="input")
+        return replace(request, items=items)
 
 
-async def read_turn(store: UserStore, body: JsonObject, *, wait: bool, key: RequestKey | None) -> TurnBody:
-    """Return what a body asks for; raises `InvalidInput`, and `NotFound` for a reference to no item."""
-    previous, conversation_id = await _previous(store, body), _conversation(body.get("conversation"))
+def read_turn(body: JsonObject, *, wait: bool, key: RequestKey | None) -> TurnBody:
+    """Return what a body asks for; raises `InvalidInput`, and `NotFound` for what is no id of a conversation."""
+    previous_id, conversation_id = _previous_id(body), _conversation(body.get("conversation"))
     parameters = {name: value for name, value in body.items() if name not in _OURS}
     check_parameters(parameters)
-    home = conversation_id if previous is None else previous.conversation_id
+    goes_on = previous_id is not None or conversation_id is not None
     if body.get("stream_options") is not None and not isinstance(body["stream_options"], dict):
         raise wrong_type(body["stream_options"], param="stream_options", expected="an object")
     request = TurnRequest(
-        items=await _input(store, body.get("input"), conversation_id=home),
+        items=_input(body.get("input"), needed=not goes_on),
         model=_model(body.get("model")),
         conversation_id=conversation_id,
-        previous=previous,
         store=_flag(body, "store", default=True),
         background=_flag(body, "background", default=False),
         metadata=check_metadata(body.get("metadata")),
@@ -58,20 +67,21 @@ async def read_turn(store: UserStore, body: JsonObject, *, wait: bool, key: Requ
         wait=wait,
         key=key,
     )
-    if key is not None and not request.is_stored:
+    is_stored = request.store or goes_on
+    if key is not None and not is_stored:
         message = f"'{key.param}' needs 'store': nothing is kept that a repeated request could be answered with."
         raise InvalidInput(message, param=key.param, code="idempotency_without_store")
-    if request.background and not request.is_stored:
+    if request.background and not is_stored:
         message = "'background' needs 'store': nobody could ask for the answer."
         raise InvalidInput(message, param="background", code="background_without_store")
-    return TurnBody(request, _flag(body, "stream", default=False))
+    return TurnBody(request, _flag(body, "stream", default=False), previous_id)
 
 
 def _flag(body: JsonObject, name: str, *, default: bool) -> bool:
     return default if body.get(name) is None else check_flag(body[name], param=name)
 
 
-async def _previous(store: UserStore, body: JsonObject) -> TurnRead | None:
+def _previous_id(body: JsonObject) -> str | None:
     sent = body.get("previous_response_id")
     if sent is None:
         return None
@@ -80,6 +90,10 @@ async def _previous(store: UserStore, body: JsonObject) -> TurnRead | None:
         raise InvalidInput(message, param="previous_response_id", code="mutually_exclusive_parameters")
     if not isinstance(sent, str):
         raise wrong_type(sent, param="previous_response_id", expected="a string")
+    return sent
+
+
+async def _previous(store: UserStore, sent: str) -> TurnRead:
     try:
         return await store.turns.get(read_response_id(sent))
     except NotFound:
@@ -101,17 +115,16 @@ def sent_id(conversation: object) -> object:
     return conversation.get("id") if isinstance(conversation, dict) else conversation
 
 
-async def _input(store: UserStore, value: object, *, conversation_id: UUID | None) -> list[JsonObject]:
+def _input(value: object, *, needed: bool) -> list[JsonObject]:
     if value is None:
-        if conversation_id is None:
+        if needed:
             raise missing("input")
         return []
     if isinstance(value, str):
         return [message_item("user", "completed", value)]
     if not isinstance(value, list):
         raise wrong_type(value, param="input", expected="a string or an array")
-    items = check_items(value, param="input", most=None)
-    return await settle_items(store, items, conversation_id=conversation_id, param="input")
+    return check_items(value, param="input", most=None)
 
 
 def _model(value: object) -> str | None:

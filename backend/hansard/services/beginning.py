@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from hansard.errors import Conflict, ConversationLocked, InvalidInput, NotFound, OutcomeUnknown
+from hansard.errors import Conflict, ConversationLocked, HansardError, InvalidInput, NotFound, OutcomeUnknown
 from hansard.models import Answer, ConversationCreate, RequestKey, TurnCreate, TurnRead
 from hansard.models.limits import JsonObject, check_metadata
 from hansard.store.contract import UserStore
@@ -75,11 +75,7 @@ class Beginning:
             return Answer(200, spell("resp", self.new.id))
 
         answer = await self.user.keys.once(self.request.key, work)
-        if not answer.replayed:
-            return begun[-1]
-        known = parse(answer.text, prefix="resp")
-        assert known is not None
-        return known.uuid
+        return _named(answer) if answer.replayed else begun[-1]
 
     async def _begin_surely(self) -> TurnRead:
         try:
@@ -104,3 +100,21 @@ class Beginning:
             message = "A newer response has begun in this conversation: continue from that one."
             raise InvalidInput(message, param="previous_response_id", code="previous_response_not_newest") from None
         return begun.turn
+
+
+async def begun_before(user: UserStore, key: RequestKey, refusal: HansardError) -> UUID:
+    """Return the id of the turn that an earlier request with this key began; raises ``refusal`` if none did.
+
+    An earlier request that is just beginning its turn is waited for.
+    """
+
+    async def refuse() -> Answer:
+        raise refusal
+
+    return _named(await user.keys.once(key, refuse))
+
+
+def _named(answer: Answer) -> UUID:
+    known = parse(answer.text, prefix="resp")
+    assert known is not None
+    return known.uuid

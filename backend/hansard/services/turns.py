@@ -15,10 +15,10 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from hansard.agents.protocol import Agent, Tool
-from hansard.errors import ConversationLocked, InvalidInput, ShuttingDown
-from hansard.models import Activity, TurnCreate, TurnRead
+from hansard.errors import ConversationLocked, HansardError, InvalidInput, ShuttingDown
+from hansard.models import Activity, RequestKey, TurnCreate, TurnRead
 from hansard.models.limits import JsonObject
-from hansard.services.beginning import Beginning, TurnRequest
+from hansard.services.beginning import Beginning, TurnRequest, begun_before
 from hansard.services.channel import StreamEvent
 from hansard.services.following import Follower, stored_response
 from hansard.services.history import Budget
@@ -95,8 +95,21 @@ class Turns:
         not undo what it began. ``agent`` answers in place of the one that the model names, with ``tools``.
         """
         model = request.model or self._default_model
-        crew = Crew(agent or self._agent(model), self._tools_for(user) if tools is None else tools)
+        try:
+            answering = agent or self._agent(model)
+        except InvalidInput as refusal:
+            return await self.repeated(user, request.key, refusal)
+        crew = Crew(answering, self._tools_for(user) if tools is None else tools)
         return await self._roster.run(self._begin(user, request, model, crew))
+
+    async def repeated(self, user: UserStore, key: RequestKey | None, refusal: HansardError) -> Turn:
+        """Return the turn that an earlier request with this key began, else raise why none can begin now.
+
+        Raises `IdempotencyConflict` for a key that stands for another request, and `NotFound` for a turn deleted since.
+        """
+        if key is None:
+            raise refusal
+        return await self.find(user, await begun_before(user, key, refusal))
 
     async def finished(self, turn: Turn) -> JsonObject:
         """Wait for the end of a turn and return its Response object.
