@@ -217,6 +217,7 @@ def _edge(settings: Settings, access: Access, database: Database, instruments: I
         provision_users=settings.provision_users,
         max_item_bytes=settings.max_item_bytes,
         events_kept_seconds=settings.events_kept_hours * 3600,
+        keys_remembered=timedelta(hours=settings.idempotency_hours),
         search=settings.search_settings,
     )
     return Edge(

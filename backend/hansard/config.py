@@ -159,6 +159,13 @@ class Settings(BaseSettings):
         description="How long the events of a response are kept for clients that come back to its stream. The response "
         "itself is kept without limit.",
     )
+    idempotency_hours: float = Field(
+        24,
+        ge=1,
+        le=24 * 365,
+        description="How long an `Idempotency-Key` stands for its request, and the answer is kept with it. Later the "
+        "same key is a new one.",
+    )
     conflict_wait_seconds: float = Field(
         30,
         ge=0,

@@ -3,8 +3,12 @@
 import concurrent.futures
 import json
 import threading
+from datetime import timedelta
 
 import pytest
+
+from hansard.utils.clock import utc_now
+from tests.api.live import serving, settings_for
 
 HEADER = "Idempotency-Key"
 MESSAGE = {"role": "user", "content": "Hi \x00 \U0001f984 é"}
@@ -141,6 +145,20 @@ def test_the_longest_key_is_as_good_as_any(ann):
 def test_two_keys_are_refused(ann):
     answer = ann.http.post("/v1/conversations", json={}, headers=[(HEADER, "a"), (HEADER, "b")])
     assert error_of(answer)[::2] == (400, HEADER)
+
+
+BACKDATE = "UPDATE idempotency_keys SET created_at = ? WHERE user_id = ?"
+
+
+def test_for_how_long_is_a_setting(ann, database_url, observer):
+    settings = settings_for(database_url).model_copy(update={"idempotency_hours": 2})
+    with serving(settings) as live:
+        there = live.newcomer(ann.user_id)
+        for hours, expected in [(0, "true"), (1.9, "true"), (2.1, None)]:
+            post(ann, "/v1/conversations", {}, "k")
+            made = utc_now() - timedelta(hours=hours)
+            observer.execute(BACKDATE, f"{made:%Y-%m-%d %H:%M:%S.%f}+00:00", ann.user_id)
+            assert post(there, "/v1/conversations", {}, "k").headers.get("idempotent-replayed") == expected
 
 
 def at_once(person, path, body, key):

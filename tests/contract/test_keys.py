@@ -4,6 +4,8 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
+from operator import add
 
 import pytest
 
@@ -234,6 +236,16 @@ class TestAfterADay:
         await self.at(user, 24.1).once(key("newer"), work)
         assert observer.execute(COUNT, user.user_id) == [(2,)]
         assert observer.execute(COUNT, other.user_id) == [(1,)]
+
+
+async def test_how_long_a_key_is_remembered_is_said_by_who_opens_the_store(database, user):
+    hour = SqlStore(database, keys_remembered=timedelta(hours=1)).for_user(user.user_id)
+    made = await user.conversations.create()
+    work = append(user, made.id)
+    for minutes, expected in [(0, "position 1"), (59, "position 1"), (61, "position 2")]:
+        late = timedelta(minutes=minutes)
+        scope = replace(hour.scope, clock=partial(add, utc_now(), late))
+        assert (await replace(hour, scope=scope).keys.once(key(), work)).text == expected
 
 
 class TestACommitInDoubt:

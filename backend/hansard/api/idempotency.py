@@ -45,7 +45,8 @@ async def _request_key(
         Header(
             alias=HEADER,
             description=f"1 to {KEY_CHARACTERS} printable ASCII characters of your choice. The same request with the "
-            "same key is done once; for 24 hours it is answered as the first time.",
+            "same key is done once; for 24 hours, unless the service is set otherwise, it is answered as the first "
+            "time.",
             # Only told, so that a bad key is refused in our own words. HTTP takes the white space around it away.
             json_schema_extra={"minLength": 1, "maxLength": KEY_CHARACTERS, "pattern": "^[!-~]([ -~]*[!-~])?$"},
         ),

@@ -201,7 +201,7 @@ class Tasks(Protocol):
 
 
 class Keys(Protocol):
-    """Keep what one user's idempotency keys stand for, for 24 hours."""
+    """Keep what one user's idempotency keys stand for: for 24 hours, unless configured otherwise."""
 
     async def once(self, key: RequestKey, work: Callable[[], Awaitable[Answer]]) -> Answer:
         """Do the work and keep its answer, or give the answer of the call that did it before.

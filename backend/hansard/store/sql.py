@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from hansard.database import Database
 from hansard.models.limits import ITEM_BYTES, check_user_id
 from hansard.models.search import SearchSettings
 from hansard.store.conversations import SqlConversations
 from hansard.store.items import SqlItems
-from hansard.store.keys import SqlKeys
+from hansard.store.keys import REMEMBERED, SqlKeys
 from hansard.store.scope import Scope
 from hansard.store.search import SqlSearch
 from hansard.store.tasks import SqlTasks
@@ -23,7 +24,7 @@ class SqlStore:
 
     ``provision_users`` makes an unknown user on the first write; ``max_item_bytes`` is the limit of one item,
     in bytes of its compact unescaped UTF-8 JSON; ``search`` says what is searched. A turn's
-    events are kept for ``events_kept_seconds``.
+    events are kept for ``events_kept_seconds``, an idempotency key stands for its request for ``keys_remembered``.
     What stands in ``before_close`` is awaited before the database is closed.
     """
 
@@ -34,11 +35,13 @@ class SqlStore:
         provision_users: bool = True,
         max_item_bytes: int = ITEM_BYTES,
         events_kept_seconds: float = EVENTS_KEPT_SECONDS,
+        keys_remembered: timedelta = REMEMBERED,
         search: SearchSettings = SearchSettings(),  # noqa: B008 - immutable
     ) -> None:
         self.database = database
         self.before_close: list[Callable[[], Awaitable[None]]] = []
         self._events_kept_seconds = events_kept_seconds
+        self._keys_remembered = keys_remembered
         self._anybody = Scope(
             database, "", provision_users=provision_users, max_item_bytes=max_item_bytes, search=search
         )
@@ -46,7 +49,7 @@ class SqlStore:
     def for_user(self, user_id: str, *, email: str | None = None) -> SqlUserStore:
         """Return the store of one user; raises `InvalidInput` for an id that cannot be one."""
         scope = replace(self._anybody, user_id=check_user_id(user_id), email=email)
-        return SqlUserStore(scope, self._events_kept_seconds)
+        return SqlUserStore(scope, self._events_kept_seconds, self._keys_remembered)
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class SqlUserStore:
 
     scope: Scope
     events_kept_seconds: float = EVENTS_KEPT_SECONDS
+    keys_remembered: timedelta = REMEMBERED
 
     @property
     def user_id(self) -> str:
@@ -84,7 +88,7 @@ class SqlUserStore:
     @property
     def keys(self) -> SqlKeys:
         """Return what the user's idempotency keys stand for."""
-        return SqlKeys(self.scope)
+        return SqlKeys(self.scope, self.keys_remembered)
 
     @property
     def search(self) -> SqlSearch:
