@@ -118,7 +118,7 @@ def _check_item(item: Mapping[str, Any], *, begins: bool) -> None:
     if begins and not all(isinstance(item.get(name, kind()), kind) for name, kind in _GROWING.items()):
         raise GrammarError("what an item begins with can be added to")
     try:
-        # Too large is another matter: that is told when the answer is stored.
+        # Too large is another matter: whoever writes the answer down weighs it.
         encode_item(item, limit=sys.maxsize)
     except InvalidInput as error:
         raise GrammarError(str(error)) from None

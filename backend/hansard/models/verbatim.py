@@ -71,6 +71,11 @@ def encode_item(item: Mapping[str, Any], *, param: str = "item", limit: int = IT
     return ItemColumns(_kind(item, param=param), _role(item), _status(item, param=param), project(item), payload)
 
 
+def json_size(value: object) -> int:
+    """Return how many bytes a JSON value has as limits count them: compact, unescaped UTF-8, a surrogate as three."""
+    return len(_unescaped(value).encode("utf-8", "surrogatepass"))
+
+
 def decode_item(columns: ItemColumns) -> JsonObject:
     """Return the item that `encode_item` was given."""
     if columns.payload is not None:
@@ -165,8 +170,8 @@ def _read_payload(payload: str) -> JsonObject:
     return item
 
 
-def _unescaped(item: JsonObject) -> str:
-    return json.dumps(item, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+def _unescaped(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def _too_deep(param: str) -> InvalidInput:
@@ -189,7 +194,7 @@ def _depth(item: object) -> int:
 
 
 def _check_size(item: JsonObject, *, param: str, limit: int) -> None:
-    size = len(_unescaped(item).encode("utf-8", "surrogatepass"))
+    size = json_size(item)
     if size > limit:
         message = f"{param} has {size} bytes; the limit of one item is {limit}"
         raise TooLarge(message, param=param, code="item_too_large")

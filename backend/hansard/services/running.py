@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -26,7 +27,7 @@ from hansard.services.history import Budget, window
 from hansard.services.keeper import Ended, Keeper, Pace
 from hansard.services.patience import insist
 from hansard.services.responses import Ending, ResponseHead, final_event, opening_events
-from hansard.services.transcript import Transcript
+from hansard.services.transcript import ItemTooLarge, Transcript
 from hansard.store.contract import UserStore
 from hansard.utils.clock import Clock
 
@@ -79,7 +80,9 @@ class RunningTurn:
         self.job = job
         self.channel = Channel(stored=job.turn is not None)
         self.response: JsonObject | None = None
-        self._transcript = Transcript(first=OPENING_EVENTS)
+        # Broken off before it can no longer be stored; nobody stores what belongs to no turn.
+        item_limit = sys.maxsize if job.turn is None else job.user.max_item_bytes
+        self._transcript = Transcript(first=OPENING_EVENTS, item_limit=item_limit)
         self._pace = pace
         self._clock = clock
         self._keeper: Keeper | None = None
@@ -157,8 +160,7 @@ class RunningTurn:
                     if isinstance(said, Outcome):
                         check_outcome(said)
                         return Ending.told(said)
-                    await self._show(said)
-                    if self.channel.said > _SAID_CHARACTERS:
+                    if not await self._show(said):
                         return TOO_LONG
         except DatabaseError as error:
             _log.error("turn lost its database", extra=self._described(error))
@@ -199,14 +201,20 @@ class RunningTurn:
         past = [read.item for read in newest if read.position < turn.input_first]
         return window(past[-budget.items :], items, tokens=budget.tokens)
 
-    async def _show(self, event: Event) -> None:
+    async def _show(self, event: Event) -> bool:
+        """Show an event to everybody; false when the answer is too long to go on, or to be shown that far."""
         if self._stopped.done():
             raise asyncio.CancelledError  # an agent that goes on after it was stopped
         check_event(event)
         item = event.get("item") or {}
-        self.channel.publish(StreamEvent.of(self._transcript.take(event), maker_id=item.get("id")))
+        try:
+            numbered = self._transcript.take(event)
+        except ItemTooLarge:
+            return False
+        self.channel.publish(StreamEvent.of(numbered, maker_id=item.get("id")))
         while self.channel.full:
             await self.channel.changed()
+        return self.channel.said <= _SAID_CHARACTERS
 
     async def _end_somehow(self, ending: Ending) -> None:
         try:

@@ -6,13 +6,15 @@ interrupted in the middle of a word.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterator
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from hansard.agents.protocol import Event
 from hansard.models.kinds import prefix_of
 from hansard.models.limits import JsonObject
+from hansard.models.verbatim import json_size
 from hansard.services.channel import MAKER_ID
 from hansard.services.history import interrupted_output
 from hansard.utils.ids import mint
@@ -32,8 +34,14 @@ _PARTS = {
     "response.content_part.added": ("content", "content_index"),
     "response.reasoning_summary_part.added": ("summary", "summary_index"),
 }
+# What an item that is cut off has beside what was said: its status, the names of its lists and texts.
+_ROOM: Final = 512
 # These types have another word for an end that was none.
 _CUT_OFF = {"image_generation_call": "failed", "web_search_call": "failed"}
+
+
+class ItemTooLarge(ValueError):
+    """Say that an item would become larger than can be stored; what was said of it before is not."""
 
 
 class OutputItem(NamedTuple):
@@ -46,10 +54,11 @@ class OutputItem(NamedTuple):
 class Transcript:
     """Be the record of one answer.
 
-    ``first`` is the number of the first event.
+    ``first`` is the number of the first event, ``item_limit`` how many bytes of JSON an item may have.
     """
 
-    def __init__(self, *, first: int = 0) -> None:
+    def __init__(self, *, first: int = 0, item_limit: int = sys.maxsize) -> None:
+        self._item_limit = item_limit
         self._numbers = count(first)
         self._items: dict[int, _Item] = {}
 
@@ -66,7 +75,8 @@ class Transcript:
     def take(self, event: Event) -> Event:
         """Return the event as it is published.
 
-        Raises `ValueError` for an event that breaks the protocol of agents.
+        Raises `ValueError` for an event that breaks the protocol of agents, and `ItemTooLarge`, before anything of the
+        event is noted.
         """
         index = event.get("output_index")
         published = dict(event) if index is None else self._about_item(event, index)
@@ -123,7 +133,7 @@ class Transcript:
         if index in self._items:
             raise ValueError(f"output item {index} begins a second time")
         public_id = mint()
-        opened = _Item(public_id, f"{prefix_of(item['type'])}_{public_id.hex()}", item)
+        opened = _Item(public_id, f"{prefix_of(item['type'])}_{public_id.hex()}", item, limit=self._item_limit)
         self._items[index] = opened
         return opened
 
@@ -137,11 +147,14 @@ class Transcript:
 class _Item:
     """Gather one item while it is being said."""
 
-    def __init__(self, public_id: bytes, id_: str, item: JsonObject) -> None:
+    def __init__(self, public_id: bytes, id_: str, item: JsonObject, *, limit: int = sys.maxsize) -> None:
         self.public_id = public_id
         self.id = id_
         self.ended = False
         self._item = item
+        self._limit = limit
+        self._size = _ROOM
+        self._grow(item)
         self._parts: dict[tuple[str, int], JsonObject] = {}
         # Pieces, joined only when asked for: adding each to the text before it would copy the text each time.
         self._pieces: dict[tuple[str, int, str], list[str]] = {}
@@ -150,12 +163,16 @@ class _Item:
         """Note what an event says about the item."""
         kind = event["type"]
         if kind == "response.output_item.done":
+            if json_size(event["item"]) > self._limit:
+                raise ItemTooLarge
             self.ended, self._item = True, event["item"]
             self._parts, self._pieces = {}, {}
         elif kind in _PARTS:
+            self._grow(event["part"])
             parts, index = _PARTS[kind]
             self._parts[parts, event[index]] = event["part"]
         elif kind in _DELTAS:
+            self._grow(event["delta"])
             parts, index, field = _DELTAS[kind]
             self._pieces.setdefault((parts, event.get(index, 0), field), []).append(event["delta"])
 
@@ -172,6 +189,12 @@ class _Item:
         for (list_name, _), part in sorted(parts.items(), key=lambda entry: entry[0]):
             item[list_name] = [*item.get(list_name, ()), part]
         return item
+
+    def _grow(self, said: object) -> None:
+        grown = self._size + json_size(said)
+        if grown > self._limit:
+            raise ItemTooLarge
+        self._size = grown
 
 
 def _done(index: int, item: JsonObject) -> Event:

@@ -346,6 +346,10 @@ class UserStore(Protocol):
         """Return whose store this is."""
 
     @property
+    def max_item_bytes(self) -> int:
+        """Return the limit of one item, in bytes of its compact unescaped UTF-8 JSON."""
+
+    @property
     def conversations(self) -> Conversations:
         """Return the user's conversations."""
 

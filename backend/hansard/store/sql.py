@@ -66,6 +66,11 @@ class SqlUserStore:
         return self.scope.user_id
 
     @property
+    def max_item_bytes(self) -> int:
+        """Return the limit of one item."""
+        return self.scope.max_item_bytes
+
+    @property
     def conversations(self) -> SqlConversations:
         """Return the user's conversations."""
         return SqlConversations(self.scope)
