@@ -25,7 +25,7 @@ from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).parents[2]
 RUNNABLE = {"python", "sh"}
-SHOWN = {"text", "json", "mermaid", "sql"}
+SHOWN = {"text", "json", "mermaid", "sql", "yaml"}
 SECONDS = 60
 
 _EXCUSE = re.compile(r"<!-- not run: (.+) -->")
