@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ import openai
 import pytest
 
 from hansard.config import Settings, environment_name
+from tests.plugins.stores import TEMPLATE, make_ready
 
 HANSARD = str(Path(sys.executable).with_name("hansard"))
 # Time enough on a busy machine; nothing is encrypted, and the authorities' certificates take long to load.
@@ -149,6 +150,30 @@ def test_a_server_database_is_upgraded_only_when_told(tmp_path: Path, request: p
         process.popen.terminate()
         process.popen.wait()
     server.drop(url)
+
+
+def test_workers_that_could_not_start_are_not_started(tmp_path: Path, request: pytest.FixtureRequest):
+    server = request.getfixturevalue("pg_server")
+    server.make_template(TEMPLATE, make_ready)
+    direct = server.clone(TEMPLATE)
+    settings = {
+        "DATABASE_URL": "postgresql://ann@x-pooler.invalid/db",
+        "DATABASE_URL_DIRECT": direct,
+        "HANSARD_DATABASE_PREPARE": "true",
+        "JWT_SECRET_KEY": SECRET,
+    }
+    arguments = [HANSARD, "serve", "--port", "0", "--workers", "2"]
+    popen = subprocess.Popen(
+        arguments, cwd=tmp_path, env=environment(**settings), stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        _, told = popen.communicate(timeout=60)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(popen.pid, signal.SIGKILL)
+    assert (popen.returncode, told.count("\n")) == (1, 1)
+    assert "a direct connection" in told
+    server.drop(direct)
 
 
 def test_the_key_is_printed_to_a_person_at_a_terminal(tmp_path: Path):

@@ -1,6 +1,7 @@
 """The command line does what its reference says, and tells what is wrong in one line."""
 
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -130,6 +131,23 @@ def test_a_server_that_cannot_work_does_not_start(
     assert message.count("\n") == 1
     assert advice in message
     assert "hidden" not in message
+
+
+@pytest.mark.parametrize(
+    "environment, missing, advice",
+    [
+        ({"HANSARD_TRACING": "true"}, "tracing", "hansard[otel]"),
+        ({"HANSARD_METRICS_TOKEN": SECRET}, "metrics", "hansard[metrics]"),
+    ],
+)
+def test_what_only_a_worker_would_miss_keeps_a_server_from_starting(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], missing: str, advice: str
+):
+    monkeypatch.setitem(sys.modules, f"hansard.api.{missing}", None)
+    monkeypatch.setattr("uvicorn.run", lambda *_, **__: pytest.fail("it started"))
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert advice in run("serve", "--port", "0", code=1)
 
 
 def test_a_port_that_is_taken_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import sys
@@ -16,7 +17,7 @@ import uvicorn
 
 from hansard.api import logs
 from hansard.api.sign_in import LOCAL_USER
-from hansard.app import Access, open_access
+from hansard.app import Access, create_app, open_access
 from hansard.cli.database import apply_search, upgrade_database
 from hansard.cli.keys import DEFAULT_TTL, base_url, make_login_url, read_ttl
 from hansard.config import Settings, load_settings
@@ -48,6 +49,7 @@ def serve(
     _check_host(host, access)
     _check_workers(workers, settings)
     _prepare_schema(settings, migrate=migrate)
+    asyncio.run(_rehearse(settings))
     with _listen(host, port) as listener, _shared_metrics(settings, workers):
         _check_upstream(settings, host, listener.getsockname()[1])
         _greet(access, host, listener.getsockname()[1])
@@ -115,6 +117,13 @@ def _prepare_schema(settings: Settings, *, migrate: bool) -> None:
             f"the database is at {revision or 'no revision'}, this release needs {newest}; "
             "run: hansard db upgrade (or serve with --migrate)"
         )
+
+
+async def _rehearse(settings: Settings) -> None:
+    """Start and stop once what each worker starts: one that cannot would be replaced for ever, and told at length."""
+    app = create_app(settings)
+    async with app.router.lifespan_context(app):
+        pass
 
 
 def _listen(host: str, port: int) -> socket.socket:
