@@ -18,6 +18,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from hansard.api.auth import issue_token
+from hansard.api.http_protocol import http_protocol
 from hansard.app import create_app
 from hansard.config import Settings
 
@@ -125,7 +126,7 @@ def serving(settings: Settings, *, prepare: Callable[[FastAPI], None] = lambda _
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     listener.listen()
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+    server = uvicorn.Server(uvicorn.Config(app, http=http_protocol(), log_config=None, access_log=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     live = LiveServer(f"http://127.0.0.1:{listener.getsockname()[1]}")

@@ -16,6 +16,7 @@ import typer
 import uvicorn
 
 from hansard.api import logs
+from hansard.api.http_protocol import http_protocol
 from hansard.api.sign_in import LOCAL_USER
 from hansard.app import Access, create_app, open_access
 from hansard.cli.database import apply_search, upgrade_database
@@ -59,6 +60,7 @@ def serve(
             fd=listener.fileno(),
             workers=workers,
             timeout_worker_healthcheck=_START_SECONDS,
+            http=http_protocol(),
             log_config=logs.config(settings.log_level),
             access_log=False,
             ws="none",

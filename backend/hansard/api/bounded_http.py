@@ -1,0 +1,72 @@
+"""Read HTTP with the parser in C, within the bounds of `hansard.api.http_protocol`."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from hansard.api.http_protocol import HEAD_BYTES, refusal
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """Be a connection that ends when its head, or what stands between the pieces of its body, becomes too large."""
+
+    # Bytes that came since the last of a body, or since the last request ended.
+    _beside = 0
+    _head = 0
+    _in_body = False
+    _too_large = False
+
+    def data_received(self, data: bytes) -> None:
+        """Take in what came; what the parser still holds back for want of an end is counted, too."""
+        self._beside += len(data)
+        super().data_received(data)
+        if self._beside > HEAD_BYTES and not self.transport.is_closing():
+            self._too_large = True
+            self.send_400_response("")
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse in the API's words, unless an answer is on its way already, and end the connection."""
+        # There is none before the first request.
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle is None or cycle.response_complete or not cycle.response_started:
+            self.transport.write(refusal(too_large=self._too_large))
+        self.transport.close()
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._head, self._in_body = 0, False
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Take in a part of the address."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take in a header; what follows a body is counted and dropped: nobody may add to what was decided on."""
+        self._count(len(name) + len(value))
+        if not self._in_body:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """End the head."""
+        self._beside, self._in_body = 0, True
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take in a part of the body, which has a limit of its own."""
+        self._beside = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End the request."""
+        self._beside = 0
+        super().on_message_complete()
+
+    def _count(self, size: int) -> None:
+        self._head += size
+        if self._head > HEAD_BYTES:
+            self._too_large = True
+            raise ValueError("the head of the request is too large")

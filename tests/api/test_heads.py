@@ -1,0 +1,99 @@
+"""What a request sends beside its body is bounded, before anybody knows who asks."""
+
+import json
+import socket
+from contextlib import closing
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from hansard.api.http_protocol import HEAD_BYTES
+from tests.api.live import LiveServer
+
+MOST_BYTES = 4 * 1024 * 1024
+GET = b"GET /healthz HTTP/1.1\r\nhost: x\r\n"
+CHUNKED = (
+    b"POST /v1/conversations HTTP/1.1\r\nhost: x\r\nauthorization: Bearer %b\r\ntransfer-encoding: chunked\r\n\r\n"
+)
+
+ENDLESS = [
+    pytest.param(b"GET /healthz?", b"a" * 4096, id="an address"),
+    pytest.param(GET + b"x: ", b"a" * 4096, id="a header"),
+    pytest.param(GET, b"x-anything: at all\r\n" * 200, id="headers"),
+    pytest.param(CHUNKED + b"0\r\n", b"x-anything: at all\r\n" * 200, id="trailers"),
+    pytest.param(CHUNKED + b"0\r\nx: ", b"a" * 4096, id="a trailer"),
+    pytest.param(CHUNKED + b"1;", b"a" * 4096, id="a chunk's extension"),
+]
+
+
+def connected(server: LiveServer) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", urlsplit(server.url).port or 80), timeout=20)
+
+
+def all_that_comes(connection: socket.socket) -> bytes:
+    said = b""
+    try:
+        while piece := connection.recv(65536):
+            said += piece
+    except ConnectionResetError:
+        pass  # what we had sent was not read to its end
+    return said
+
+
+@pytest.mark.parametrize("begins, goes_on", ENDLESS)
+def test_what_has_no_end_is_not_read_to_its_end(sqlite_server: LiveServer, begins: bytes, goes_on: bytes):
+    key = sqlite_server.newcomer().key.encode()
+    with closing(connected(sqlite_server)) as connection:
+        connection.sendall(begins % key if b"%b" in begins else begins)
+        sent = 0
+        try:
+            while sent < MOST_BYTES:
+                sent += connection.send(goes_on)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        said = all_that_comes(connection)
+    if said:  # the refusal may be lost with the connection, where the sender goes on sending
+        head, _, body = said.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 431 ")
+        assert b"connection: close" in head
+        assert json.loads(body)["error"]["code"] == "request_head_too_large"
+    assert sent < MOST_BYTES
+
+
+def test_a_head_just_beyond_the_limit_is_refused_and_one_within_it_is_not(sqlite_server: LiveServer):
+    within = {f"x-{number}": "a" * 1000 for number in range(HEAD_BYTES // 1100)}
+    assert httpx.get(f"{sqlite_server.url}/healthz", headers=within).status_code == 200
+    with closing(connected(sqlite_server)) as connection:
+        connection.sendall(GET + b"x: " + b"a" * HEAD_BYTES + b"\r\n\r\n")
+        head, _, body = all_that_comes(connection).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 431 ")
+    error = json.loads(body)["error"]
+    assert (error["type"], error["code"], error["param"]) == ("invalid_request_error", "request_head_too_large", None)
+    assert str(HEAD_BYTES) in error["message"]
+
+
+def test_long_bodies_and_many_requests_on_one_connection_are_no_large_heads(sqlite_server: LiveServer):
+    ann = sqlite_server.newcomer()
+    conversation = ann.http.post("/v1/conversations", json={}).json()["id"]
+    for _ in range(3):
+        ann.append(conversation, "a" * (3 * HEAD_BYTES))
+    with closing(connected(sqlite_server)) as connection:
+        times = 2 * HEAD_BYTES // len(GET)
+        connection.sendall((GET + b"\r\n") * times + GET + b"connection: close\r\n\r\n")
+        assert all_that_comes(connection).count(b"HTTP/1.1 200 ") == times + 1
+
+
+def test_what_follows_a_body_adds_nothing_to_the_request(sqlite_server: LiveServer):
+    key = sqlite_server.newcomer().key.encode()
+    with closing(connected(sqlite_server)) as connection:
+        connection.sendall(CHUNKED % key + b"2\r\n{}\r\n0\r\nconnection: close\r\ncontent-encoding: gzip\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+def test_what_is_no_request_is_refused_in_the_apis_words(sqlite_server: LiveServer):
+    with closing(connected(sqlite_server)) as connection:
+        connection.sendall(b"let me in\r\n\r\n")
+        head, _, body = all_that_comes(connection).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(body)["error"]["code"] == "invalid_http"
