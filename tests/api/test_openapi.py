@@ -60,7 +60,7 @@ ERRORS = {
     "deleteResponse": {404, *ASKED},
     "deleteTask": {404, *ASKED},
     "followConversation": {400, 404, *ASKED},
-    "getConversation": {404, *ASKED},
+    "getConversation": {400, 404, *ASKED},
     "getConversationItem": {400, 404, *ASKED},
     "getHealth": set(),
     "getReadiness": set(),

@@ -181,6 +181,31 @@ def test_a_wrong_request_is_refused_by_name_and_leaves_nothing(ann: Person, body
     assert titles(ann) == []
 
 
+def test_a_conversation_tells_how_its_newest_response_ended(ann: Person, bob: Person) -> None:
+    home = ann.sdk.conversations.create().id
+
+    def last() -> Any:
+        return ann.sdk.conversations.retrieve(home, extra_query={"include[]": "last_response"}).to_dict()
+
+    assert last()["last_response"] is None
+    first, second = say(ann, "hello", home), say(ann, "help", home)
+    shown = last()
+    told = shown.pop("last_response")
+    assert shown == ann.sdk.conversations.retrieve(home).to_dict()
+    whole = second.to_dict()
+    assert told == {name: whole[name] for name in told}
+    assert (told["id"], told["status"], told["error"]) == (second.id, "completed", None)
+    ann.sdk.responses.delete(second.id)
+    assert last()["last_response"]["id"] == first.id
+    path = f"/v1/conversations/{home}?include=last_response"
+    assert ann.http.get(path).json() == last()
+    theirs, none = bob.http.get(path), bob.http.get(path.replace(home, f"conv_{'0' * 48}"))
+    assert (theirs.status_code, theirs.text.replace(home, "…")) == (404, none.text.replace(f"conv_{'0' * 48}", "…"))
+    refused = ann.http.get(f"/v1/conversations/{home}?include[]=items").json()["error"]
+    assert refused["param"] == "include"
+    assert "'last_response'" in refused["message"]
+
+
 def test_a_foreign_conversation_looks_like_one_that_is_missing(ann: Person, bob: Person) -> None:
     foreign = ann.sdk.conversations.create().id
     gone = ann.sdk.conversations.create().id

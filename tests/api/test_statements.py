@@ -39,6 +39,9 @@ CALLS: dict[str, Callable[[Person, Home], Asked]] = {
     "POST /v1/conversations keyed": lambda _, __: Asked("POST", "/v1/conversations", {"items": [HI]}, keyed=True),
     "GET /v1/conversations": lambda _, __: Asked("GET", "/v1/conversations?limit=100"),
     "GET /v1/conversations/{conversation_id}": lambda _, home: Asked("GET", home.path),
+    "GET /v1/conversations/{conversation_id} with its last response": lambda _, home: Asked(
+        "GET", f"{home.path}?include[]=last_response"
+    ),
     "POST /v1/conversations/{conversation_id}": lambda _, home: Asked("POST", home.path, {"title": "x"}),
     "DELETE /v1/conversations/{conversation_id}": lambda ann, _: Asked(
         "DELETE", "/v1/conversations/", made=lambda: made(ann, "/v1/conversations", {"items": [HI] * 3})

@@ -246,7 +246,7 @@ async def test_the_last_event_is_told_only_when_the_end_is_stored(turns, agent, 
     await pages.aclose()
 
 
-@pytest.mark.parametrize("access", ["response", "stream", "cancel", "begin", "find", "items"])
+@pytest.mark.parametrize("access", ["response", "stream", "cancel", "begin", "find", "items", "last"])
 async def test_a_turn_whose_process_died_is_settled_by_whoever_comes_across_it(
     turns, agent, user, elsewhere, observer, access
 ):
@@ -268,6 +268,8 @@ async def test_a_turn_whose_process_died_is_settled_by_whoever_comes_across_it(
         ] == "completed"
     elif access == "find":
         await other.find(there, turn.id)
+    elif access == "last":
+        assert (await other.last_response(there, home) or {})["status"] == "incomplete"
     else:
         assert (await there.items.list(home)).unsettled
         await other.settle(there, home)
@@ -555,6 +557,9 @@ async def test_somebody_elses_turn_is_a_missing_turn(turns, agent, user, new_use
     for call in (turns.find, turns.response, turns.cancel, turns.delete):
         with pytest.raises(NotFound):
             await call(stranger, turn.id)
+    home = await home_of(user, turn)
+    assert await turns.last_response(stranger, home) is None
+    assert (await turns.last_response(user, home) or {})["status"] == "in_progress"
     agent.say(None)
     assert (await turns.finished(turn))["status"] == "completed"
 

@@ -98,6 +98,12 @@ def _tell_of_turns(ask: Ask) -> None:
         body={"conversation": home, "input": "Hello", "stream": True, "model": "offline"},
     )
     ask("createResponse", "A model that is not there", body={"input": "Hello", "model": "none"})
+    ask(
+        "getConversation",
+        "With how its newest response ended",
+        path={"conversation_id": home},
+        query={"include[]": "last_response"},
+    )
     turn = {"response_id": whole["id"]}
     ask("getResponse", "As it is now", path=turn)
     ask("getResponse", "The last events", path=turn, query={"stream": "true", "starting_after": 11})

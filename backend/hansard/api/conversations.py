@@ -10,8 +10,9 @@ from fastapi import APIRouter, Query, Response
 
 from hansard.api.answers import JsonAnswer
 from hansard.api.bodies import check_flag, check_known, missing
-from hansard.api.deps import CurrentUser, Cursors, JsonBody, OwnStore
+from hansard.api.deps import CurrentUser, Cursors, JsonBody, OurTurns, OwnStore
 from hansard.api.idempotency import Once
+from hansard.api.includes import LAST_RESPONSE, Included
 from hansard.api.intake import check_items, settle_items
 from hansard.api.openapi import body_of, describes
 from hansard.api.paging import Limit
@@ -80,9 +81,13 @@ async def list_conversations(
     summary="Retrieve a conversation",
     responses=describes("Conversation"),
 )
-async def get_conversation(store: OwnStore, conversation_id: str) -> Response:
-    """Return one conversation."""
-    return _answer(await store.conversations.get(read_conversation_id(conversation_id)))
+async def get_conversation(store: OwnStore, turns: OurTurns, conversation_id: str, included: Included) -> Response:
+    """Return one conversation, where it is asked for with its newest response."""
+    home = read_conversation_id(conversation_id)
+    view = conversation_view(await store.conversations.get(home))
+    if LAST_RESPONSE in included:
+        view[LAST_RESPONSE] = await turns.last_response(store, home)
+    return JsonAnswer(write_json(view))
 
 
 @router.post(

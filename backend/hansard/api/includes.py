@@ -1,6 +1,6 @@
-"""Leave out of items what ``include[]`` does not ask for.
+"""Leave out of items what ``include[]`` does not ask for, and add to a conversation what it does.
 
-Who asks for nothing gets everything that is stored; docs/decisions/0018-include.md says why.
+Who asks for nothing of an item gets everything that is stored; docs/decisions/0018-include.md says why.
 """
 
 from __future__ import annotations
@@ -57,6 +57,9 @@ INCLUDABLE: Final = frozenset(_CUTS)
 # Only told, so that another one is refused in the API's own words.
 _Includable: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(INCLUDABLE)})]
 
+LAST_RESPONSE: Final = "last_response"
+_OfConversations: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "enum": [LAST_RESPONSE]})]
+
 
 def leave_out(item: JsonObject, values: frozenset[str]) -> JsonObject:
     """Return an item as the API shows it, without what these values of ``include[]`` ask for."""
@@ -66,11 +69,11 @@ def leave_out(item: JsonObject, values: frozenset[str]) -> JsonObject:
     return item
 
 
-def check_values(asked: Collection[str]) -> None:
+def check_values(asked: Collection[str], *, known: Collection[str] = INCLUDABLE) -> None:
     """Raise `InvalidInput` for a value that the API does not have."""
-    if not _CUTS.keys() >= set(asked):
-        known = ", ".join(f"'{name}'" for name in sorted(_CUTS))
-        raise InvalidInput(f"Invalid value for 'include': it must be one of {known}.", param="include")
+    if not set(known).issuperset(asked):
+        names = ", ".join(f"'{name}'" for name in sorted(known))
+        raise InvalidInput(f"Invalid value for 'include': it must be one of {names}.", param="include")
 
 
 async def checked_include(
@@ -90,4 +93,22 @@ async def checked_include(
     return frozenset(_CUTS.keys() - asked) if asked else frozenset()
 
 
+async def included_in_conversation(
+    include: Annotated[
+        list[_OfConversations] | None,
+        Query(
+            alias="include[]",
+            description="`last_response` adds the newest response, without its output: whether it runs, or how it "
+            "ended. An addition to the OpenAI API.",
+        ),
+    ] = None,
+    include_plain: Annotated[list[str] | None, Query(alias="include", include_in_schema=False)] = None,
+) -> frozenset[str]:
+    """Return what a conversation is to be shown with; raises `InvalidInput` for what there is not."""
+    asked = {*(include or ()), *(include_plain or ())}
+    check_values(asked, known={LAST_RESPONSE})
+    return frozenset(asked)
+
+
 LeftOut = Annotated[frozenset[str], Depends(checked_include)]
+Included = Annotated[frozenset[str], Depends(included_in_conversation)]

@@ -169,6 +169,20 @@ class ResponseHead:
         return default if sent is None else sent
 
 
+def outcome_of(turn: TurnRead) -> JsonObject:
+    """Return of a Response object what says how far it is or how it ended: all that needs no item."""
+    ending = Ending.of(turn)
+    return {
+        "id": turn.public_id,
+        "object": "response",
+        "created_at": int(turn.created_at.timestamp()),
+        "status": ending.status,
+        "error": ending.error,
+        "incomplete_details": ending.incomplete_details,
+        "model": turn.model,
+    }
+
+
 def opening_events(head: ResponseHead) -> list[StreamEvent]:
     """Return the events that every turn begins with."""
     response = head.running()

@@ -23,7 +23,7 @@ from hansard.services.channel import StreamEvent
 from hansard.services.following import Follower, stored_response
 from hansard.services.history import Budget
 from hansard.services.keeper import Pace
-from hansard.services.responses import ResponseHead, stored_request
+from hansard.services.responses import ResponseHead, outcome_of, stored_request
 from hansard.services.roster import Roster
 from hansard.services.running import CANCELLED, Crew, Job, RunningTurn
 from hansard.services.settlement import Settlement
@@ -152,6 +152,14 @@ class Turns:
         """Return the Response object of a turn as it is now; raises `NotFound`."""
         return await stored_response(user, await self._settled(user, turn_id))
 
+    async def last_response(self, user: UserStore, conversation_id: UUID) -> JsonObject | None:
+        """Return the conversation's newest response as it is now, without its output; ``None`` where there is none.
+
+        That costs one statement, however long the conversation and the answer are.
+        """
+        turn = await user.turns.find_newest(conversation_id)
+        return None if turn is None else outcome_of(await self._settle(user, turn))
+
     async def cancel(self, user: UserStore, turn_id: UUID) -> JsonObject:
         """Stop a turn, wherever it runs, and return its Response object; what was said so far is kept.
 
@@ -260,12 +268,15 @@ class Turns:
                 turn.running.stop(CANCELLED)
 
     async def _settled(self, user: UserStore, turn_id: UUID) -> TurnRead:
-        turn = await user.turns.get(turn_id)
+        return await self._settle(user, await user.turns.get(turn_id))
+
+    async def _settle(self, user: UserStore, turn: TurnRead) -> TurnRead:
+        """Return the turn as it is once nobody's death is in the way."""
         if not turn.expired:
             return turn
         await self._settlement.settle(user, turn)
         self.watch.ring(user.user_id, turn.conversation_id)
-        return await user.turns.get(turn_id)
+        return await user.turns.get(turn.id)
 
     async def _ended(self, user: UserStore, turn: TurnRead, *, seconds: float | None = None) -> None:
         """Wait until a turn has ended or its process is gone, but not longer than that."""

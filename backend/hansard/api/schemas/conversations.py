@@ -41,7 +41,11 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             "last_message_at": seconds("When the last item was added; the list is sorted by it."),
             "updated_at": seconds("When anything of it was changed."),
             "message_count": integer("How many items it has.", minimum=0),
+            "last_response": nullable(
+                ref("LastResponse", "The newest response, or null; only where `include[]` asks for it.")
+            ),
         },
+        optional=("last_response",),
         description="A conversation. All fields but the first four are additions to the OpenAI API.",
     ),
     "ConversationDeleted": struct(

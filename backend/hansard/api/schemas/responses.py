@@ -99,6 +99,18 @@ _REQUEST: Final[Schema] = {
     **{name: nullable(_parameter(name)) for name in TYPES},
 }
 
+_OUTCOME: Final[Schema] = {
+    "id": id_of("resp", "The response's id, `resp_` and 48 hexadecimal digits."),
+    "object": constant("response"),
+    "created_at": seconds("When it began."),
+    "status": string("How far it is, or how it ended.", enum=list(TURN_STATUSES)),
+    "error": nullable(ref("ResponseError", "Why the model could not answer.")),
+    "incomplete_details": nullable(
+        {"type": "object", "additionalProperties": True, "description": "Why it is incomplete, where it is."}
+    ),
+    "model": string("Who answers."),
+}
+
 SCHEMAS: Final[Mapping[str, Schema]] = {
     "CreateResponse": struct(
         _REQUEST,
@@ -109,16 +121,8 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
     # Generators have a class `Response` of their own.
     "ResponseObject": struct(
         {
-            "id": id_of("resp", "The response's id, `resp_` and 48 hexadecimal digits."),
-            "object": constant("response"),
-            "created_at": seconds("When it began."),
+            **_OUTCOME,
             "completed_at": nullable(seconds("When it was completed.")),
-            "status": string("How far it is, or how it ended.", enum=list(TURN_STATUSES)),
-            "error": nullable(ref("ResponseError", "Why the model could not answer.")),
-            "incomplete_details": nullable(
-                {"type": "object", "additionalProperties": True, "description": "Why it is incomplete, where it is."}
-            ),
-            "model": string("Who answers."),
             "output": array(ref("ConversationItem"), "The items of the answer; empty until it has ended."),
             "conversation": nullable(
                 struct({"id": CONVERSATION_ID}, description="Where it belongs; null where nothing is kept.")
@@ -132,6 +136,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         },
         description="A turn: what was asked of the model, and what came of it.",
     ),
+    "LastResponse": struct(_OUTCOME, description="A response without its output: whether it runs, or how it ended."),
     "ResponseError": struct(
         {"code": string("What went wrong, for programs."), "message": string("The same for people.")},
         description="Why the model could not answer.",

@@ -11,9 +11,11 @@ const QUIET_MS = 800; // a turn that runs tells of itself sooner
 const DOUBT_MS = 2000;
 const RUNNING = new Set(["queued", "in_progress"]);
 const BEGINNINGS = new Set(["response.created", "response.queued", "response.in_progress"]);
+const LIMITS = { max_output_tokens: "It reached the limit of its length.", content_filter: "A filter stopped it." };
 const ENDED = {
   failed: (response) => `There is no answer: ${response.error?.message ?? "the assistant failed."}`,
-  incomplete: () => "The answer broke off.",
+  incomplete: ({ incomplete_details: why }) =>
+    ["The answer broke off.", why?.message ?? LIMITS[why?.reason]].filter(Boolean).join(" "),
   cancelled: () => "Stopped.",
 };
 
@@ -40,7 +42,7 @@ export class Conversation {
     await this.thread.open(itemId);
     if (this.#stop.signal.aborted) return;
     this.#follow();
-    setTimeout(() => this.thread.tail || this.#rest(), QUIET_MS);
+    setTimeout(() => this.#ask(), QUIET_MS);
   }
 
   close() {
@@ -105,16 +107,27 @@ export class Conversation {
     this.#turn = null;
     this.#ended = turn.id;
     this.told.running(false);
-    const said = ENDED[response.status]?.(response);
-    if (said) announce(said);
-    this.#rest(said, { calm: response.status === "cancelled" });
+    this.#rest(response);
+    if (ENDED[response.status]) announce(ENDED[response.status](response));
   }
 
-  // Say what is missing when nothing runs: an answer, or the rest of one.
-  #rest(text = this.thread.unanswered ? "There is no complete answer to this." : null, { calm = false } = {}) {
+  // Whoever was not here when the last turn ended asks what became of it, where its answer is not all there.
+  async #ask() {
+    if (this.#turn || this.thread.tail || this.thread.answered || this.#stop.signal.aborted) return;
+    const found = await get(conversationPath(this.id), { "include[]": "last_response" }).catch(() => null);
+    if (!found || this.thread.tail || this.thread.answered) return;
+    const last = found.last_response;
+    if (RUNNING.has(last?.status)) this.#next(() => this.#run(last));
+    else this.#rest(last);
+  }
+
+  // Say why something is missing when nothing runs: an answer, or the rest of one.
+  #rest(response) {
     if (this.#turn || this.#stop.signal.aborted) return;
+    const missing = this.thread.unanswered ? "There is no complete answer to this." : null;
+    const text = ENDED[response?.status]?.(response) ?? missing;
     const action = { label: "Try again", run: () => this.retry() };
-    this.thread.tail = text ? notice(text, { action, calm }) : null;
+    this.thread.tail = text && notice(text, { action, calm: response?.status === "cancelled" });
   }
 
   // A hidden tab needs no connection: a browser has few for each server. Who comes back goes on where they were.

@@ -124,8 +124,18 @@ export class Thread {
 
   // Whether what was said last waits for an answer, or for the rest of one.
   get unanswered() {
-    const node = [...this.list.querySelectorAll(":scope > .item")].at(-1);
-    return !this.#newer && (node?.dataset.role === "user" || node?.dataset.status === "incomplete");
+    const newest = this.#newest;
+    return newest?.role === "user" || newest?.status === "incomplete";
+  }
+
+  // Whether nothing is missing for sure: an answer stands at the end, or nothing does.
+  get answered() {
+    const newest = this.#newest;
+    return !newest || (newest.role === "assistant" && newest.status === "completed");
+  }
+
+  get #newest() {
+    return this.#newer ? null : [...this.list.querySelectorAll(":scope > .item")].at(-1)?.dataset;
   }
 
   get tail() {
