@@ -97,7 +97,8 @@ class Writer {
     if (tree && !this.#selected()) {
       write(this.body, text, tree);
       this.#parsed = text.length;
-      this.#rest.textContent = this.#text.slice(text.length);
+      // Markdown drops the space at its end, but here the next word follows it.
+      this.#rest.textContent = this.#text.slice(text.trimEnd().length);
       last(this.body).append(this.#rest);
     }
     this.#timer = null;
