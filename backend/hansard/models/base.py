@@ -1,6 +1,7 @@
 """Share what all tables have in common: their own metadata, names for constraints, column types."""
 
 # No `from __future__ import annotations` in this package: SQLModel reads the annotations at run time.
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
@@ -40,6 +41,14 @@ class UtcDateTime(TypeDecorator[datetime]):
         """Return the plain type; SQLite keeps sortable text, PostgreSQL a timestamp."""
         return dialect.type_descriptor(DateTime(timezone=self.aware))
 
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None] | None:
+        """Return the shortest way there is: none where the connection gives UTC by itself. Every row goes it."""
+        if self.aware and getattr(dialect, "gives_utc", False):
+            return None
+        if self.aware and dialect.name == "sqlite":
+            return _from_text
+        return super().result_processor(dialect, coltype)
+
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Turn an aware instant into what the column holds."""
         if value is None:
@@ -55,6 +64,10 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value.astimezone(timezone.utc)
+
+
+def _from_text(value: str | None) -> datetime | None:
+    return None if value is None else datetime.fromisoformat(value + "+00:00")
 
 
 class NaiveUtcDateTime(UtcDateTime):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -83,7 +83,7 @@ class SqlItems:
         if located and not located[0]:
             assert after is not None
             raise _missing(after)
-        data = [read_row(conversation_id, row) for row in rows[:limit]]
+        data = read_rows(conversation_id, rows[:limit])
         return Page(data, has_more=len(rows) > limit, unsettled=bool(there[0][1]))
 
     async def last(self, conversation_id: UUID, limit: int) -> builtins.list[MessageRead]:  # noqa: D102
@@ -93,7 +93,7 @@ class SqlItems:
         there, rows = await self.scope.read([(conversations.EXISTS, here), page])
         if not there:
             raise no_conversation(conversation_id)
-        return [read_row(conversation_id, row) for row in reversed(rows)]
+        return read_rows(conversation_id, reversed(rows))
 
     async def replace(  # noqa: D102
         self, conversation_id: UUID, position: int, item: NewItem, *, expected_revision: int
@@ -185,6 +185,13 @@ def _possible(position: int) -> int:
 def read_row(conversation_id: UUID, row: Row) -> MessageRead:
     """Return the item of a row."""
     return MessageRead._make((conversation_id, *row))
+
+
+def read_rows(conversation_id: UUID, rows: Iterable[Row]) -> list[MessageRead]:
+    """Return the items of rows of one conversation."""
+    # Half of what `MessageRead._make` takes, and a history has thousands of rows; `COLUMNS` keeps the length right.
+    new = tuple.__new__
+    return [new(MessageRead, (conversation_id, *row)) for row in rows]
 
 
 def stored_items(conversation_id: UUID, drafts: Sequence[Draft], reserved: Row) -> list[MessageRead]:

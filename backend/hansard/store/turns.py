@@ -15,7 +15,7 @@ from hansard.models.limits import PAGE_ITEMS, check_count
 from hansard.store.contract import Begun, ItemRef, LeaseState, NewItem, Order, Page
 from hansard.store.conversations import insert_values
 from hansard.store.drafts import Draft, drafts_of
-from hansard.store.items import SqlItems, read_row, stored_items
+from hansard.store.items import SqlItems, read_rows, stored_items
 from hansard.store.refusals import no_conversation
 from hansard.store.scope import Scope, Step
 from hansard.store.statements import conversations
@@ -195,7 +195,7 @@ class SqlTurns:
     ) -> builtins.list[MessageRead]:
         values: dict[str, Any] = {"conversation_id": turn.conversation_id, "first": first, "end": end, "limit": limit}
         [rows] = await self.scope.read([(items_sql.RANGE[order], values)])
-        return [read_row(turn.conversation_id, row) for row in rows]
+        return read_rows(turn.conversation_id, rows)
 
 
 def _missing(turn_id: UUID) -> NotFound:

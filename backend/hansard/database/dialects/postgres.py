@@ -45,6 +45,12 @@ _SCOPE_OF_WRITES = _SCOPE + (
 _BOUND_IDLENESS = b"SELECT set_config('idle_in_transaction_session_timeout', $1, true)"
 
 
+class _Spelling(PGDialect_psycopg):
+    """Write SQL for a `Connection`, which gives instants in UTC."""
+
+    gives_utc = True
+
+
 class PostgresBackend:
     """Hold a pool of connections and scope every transaction to a user and the runtime role."""
 
@@ -59,7 +65,7 @@ class PostgresBackend:
         connect = partial(_connect, conninfo_of(url))
         if prepare:
             refuse_pooler(url)
-        self.sqlalchemy_dialect: Dialect = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call] # SQLAlchemy
+        self.sqlalchemy_dialect: Dialect = _Spelling(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call] # SQLAlchemy
         self._pool = Pool(connect, size=pool_size, wait_seconds=CONNECT_SECONDS, idle_seconds=IDLE_SECONDS)
         self._role = role
         self._prepare = prepare

@@ -15,10 +15,11 @@ import hashlib
 import select
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import timezone
 from typing import Any, NamedTuple, TypeAlias
 
 import psycopg
-from psycopg import pq
+from psycopg import postgres, pq
 from psycopg.adapt import PyFormat
 from psycopg.adapt import Transformer as _Transformer
 from psycopg.errors import error_from_result
@@ -35,6 +36,7 @@ Transformer: Any = _Transformer
 _SERVER_ANSWERED = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
 _SYNC = pq.ExecStatus.PIPELINE_SYNC
 _BINARY = pq.Format.BINARY
+_TIMESTAMPTZ = postgres.types["timestamptz"].oid
 _Types: TypeAlias = tuple[int, ...] | None
 _Key: TypeAlias = tuple[bytes, _Types]
 _AUTO = {count: [PyFormat.AUTO] * count for count in range(64)}
@@ -68,6 +70,8 @@ class Connection:
         self._pgconn = driver.pgconn
         self._pgconn.nonblocking = 1
         self._transformer = Transformer(driver)
+        # The driver gives instants in the time zone of the server's configuration.
+        self._in_utc = driver.info.timezone is timezone.utc
         self._socket = self._pgconn.socket
         self._ended = False
         self._poll = select.poll()
@@ -268,7 +272,19 @@ class Connection:
             return []
         self._transformer.set_pgresult(result, set_loaders=True, format=_BINARY)
         rows: Rows = self._transformer.load_rows(0, result.ntuples, tuple)
+        return rows if self._in_utc else _in_utc(rows, result)
+
+
+def _in_utc(rows: Rows, result: pq.abc.PGresult) -> Rows:
+    places = [place for place in range(result.nfields) if result.ftype(place) == _TIMESTAMPTZ]
+    if not places:
         return rows
+    changed = list(map(list, rows))
+    for row in changed:
+        for place in places:
+            if row[place] is not None:
+                row[place] = row[place].astimezone(timezone.utc)
+    return list(map(tuple, changed))
 
 
 def _typed(name: bytes, types: _Types) -> bytes:
