@@ -81,6 +81,10 @@ fmt: $(VENV_READY) ## Format the code and fix what the linter can fix by itself
 bench: $(BENCH_READY) $(if $(filter http soak,$(ARGS)),$(WRK_READY)) ## Run the benchmarks (slow; never part of the tests; ARGS='round_trips' names some)
 	$(BIN)/python -m benchmarks $(ARGS)
 
+.PHONY: charts
+charts: $(BENCH_READY) ## Redraw the charts and renew the tables of the docs from the last results of make bench
+	$(BIN)/python -m benchmarks.publish
+
 .PHONY: lock
 lock: $(VENV_READY) ## Refresh requirements.lock from pyproject.toml, and the lock of the Node packages
 	$(BIN)/pip install --quiet uv

@@ -7,10 +7,11 @@ milliseconds are those of one machine on one day.
 import argparse
 import asyncio
 import os
+import sqlite3
 import statistics
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -53,7 +54,7 @@ class Size(NamedTuple):
 
 
 WHOLE = Size(rounds=7, share=1.0, batch=2, conversations=500, items=1000, weighed=20, distant=7)
-QUICK = Size(rounds=2, share=0.4, batch=20, conversations=500, items=1000, weighed=4, distant=3)
+QUICK = Size(rounds=2, share=0.4, batch=20, conversations=500, items=1000, weighed=4, distant=2)
 WRITERS = 16
 WORKLOADS = (
     Workload("append", "append", 60, distant=True),
@@ -186,6 +187,8 @@ class Race:
         place = self._places[racer.entry.name]
         if racer.entry.database == "sqlite":
             path = Path(place.removeprefix("sqlite:///"))
+            with closing(sqlite3.connect(path, timeout=30)) as connection:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             return sum(
                 file.stat().st_size for file in path.parent.glob(f"{path.name}*") if not file.name.endswith("shm")
             )

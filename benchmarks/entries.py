@@ -13,6 +13,7 @@ ENTRIES = (
     Entry(name="SQLModel ORM", module=f"{OURS}.sqlmodel_orm", note="no isolation"),
     Entry(name="Hansard", module=f"{OURS}.hansard_library"),
     Entry(name="Hansard, prepared", module=f"{OURS}.hansard_library", arguments=("prepare",)),
+    Entry(name="Hansard, no search", module=f"{OURS}.hansard_library", arguments=("unsearched",)),
     Entry(name="Hansard over HTTP", module=f"{OURS}.hansard_http", note="one process, httpx as the client"),
     Entry(
         name="openai-agents, object kept",
@@ -35,6 +36,12 @@ ENTRIES = (
     Entry(name="SQLite, grouped commits", module=f"{OURS}.plain_sqlite", arguments=("grouped",), database="sqlite"),
     Entry(name="aiosqlite", module=f"{OURS}.plain_sqlite", arguments=("aiosqlite",), database="sqlite"),
     Entry(name="Hansard on SQLite", module=f"{OURS}.hansard_library", database="sqlite"),
+    Entry(
+        name="Hansard on SQLite, no search",
+        module=f"{OURS}.hansard_library",
+        arguments=("unsearched",),
+        database="sqlite",
+    ),
     Entry(
         name="openai-agents SQLiteSession",
         module=f"{OURS}.openai_agents",

@@ -1,4 +1,4 @@
-"""Use Hansard the way an application does that imports it: `python -m … [prepare]`."""
+"""Use Hansard the way an application does that imports it: `python -m … [prepare] [unsearched]`."""
 
 import sys
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from uuid import UUID
 
 import hansard
 from benchmarks.contestants.worker import Contestant, Said, serve
+from hansard.models.search import SearchMode, SearchSettings
 from hansard.store.sql import SqlStore
 
 
@@ -16,13 +17,14 @@ class Library(Contestant):
 
     packages = ("hansard", "sqlalchemy", "psycopg")
 
-    def __init__(self, *, prepare: bool) -> None:
+    def __init__(self, *, prepare: bool, search: SearchMode = "words") -> None:
         self._prepare = prepare
+        self._search = SearchSettings(mode=search)
         self._stack = AsyncExitStack()
         self._store: SqlStore
 
     async def open(self, place: str) -> None:
-        opening = hansard.open_store(place, migrate=True, prepare=self._prepare)
+        opening = hansard.open_store(place, migrate=True, prepare=self._prepare, search=self._search)
         self._store = await self._stack.enter_async_context(opening)
 
     async def close(self) -> None:
@@ -49,4 +51,4 @@ class Library(Contestant):
 
 
 if __name__ == "__main__":
-    serve(Library(prepare="prepare" in sys.argv))
+    serve(Library(prepare="prepare" in sys.argv, search="off" if "unsearched" in sys.argv else "words"))
