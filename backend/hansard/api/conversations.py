@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Response
 
 from hansard.api.answers import JsonAnswer
 from hansard.api.bodies import check_flag, check_known, missing
-from hansard.api.deps import CurrentUser, Cursors, JsonBody, OurTurns, OwnStore
+from hansard.api.deps import BodyLimit, CurrentUser, Cursors, JsonBody, OurTurns, OwnStore
 from hansard.api.idempotency import Once
 from hansard.api.includes import LAST_RESPONSE, Included
 from hansard.api.intake import check_items, settle_items
@@ -39,14 +39,14 @@ _UPDATE_FIELDS: Final = frozenset({"metadata", "title", "archived"})
     responses=describes("Conversation", refuses=[404]),
     openapi_extra=body_of("CreateConversation", required=False),
 )
-async def create_conversation(store: OwnStore, body: JsonBody, once: Once) -> Response:
+async def create_conversation(store: OwnStore, body: JsonBody, limit: BodyLimit, once: Once) -> Response:
     """Store a new conversation, with up to 20 first items."""
     check_known(body, known=_CREATE_FIELDS)
     new = ConversationCreate(title=check_title(body.get("title")), metadata=check_metadata(body.get("metadata")))
     sent = check_items([] if body.get("items") is None else body["items"])
 
     async def create() -> Response:
-        return _answer(await store.conversations.create(new, items=await settle_items(store, sent)))
+        return _answer(await store.conversations.create(new, items=await settle_items(store, sent, limit=limit)))
 
     return await once(create)
 

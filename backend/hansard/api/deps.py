@@ -77,8 +77,13 @@ async def _cursors(request: Request) -> CursorSealer:
     return edge_of(request).cursors
 
 
+async def _body_limit(request: Request) -> int:
+    return edge_of(request).body_limit
+
+
 CurrentUser = Annotated[str, Depends(_current_user)]
 OwnStore = Annotated[UserStore, Depends(_own_store)]
 JsonBody = Annotated[JsonObject, Depends(_json_body)]
+BodyLimit = Annotated[int, Depends(_body_limit)]
 OurTurns = Annotated[Turns, Depends(_turns)]
 Cursors = Annotated[CursorSealer, Depends(_cursors)]

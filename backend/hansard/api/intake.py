@@ -6,6 +6,7 @@ the same user's in another conversation (copied, with its stored content); any o
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
@@ -19,6 +20,10 @@ from hansard.models.message import MessageRead
 from hansard.store.contract import UserStore
 
 MOST_ITEMS: Final = 20
+# A whole history may be sent to a turn, but not one that takes minutes to store.
+MOST_INPUT_ITEMS: Final = 10_000
+# So many items at once are held before their sizes are known.
+_AT_ONCE: Final = 100
 ROLES: Final = ("user", "assistant", "system", "developer", "tool")
 REFERENCE: Final = "item_reference"
 STATUSES: Final = ("in_progress", "completed", "incomplete")
@@ -40,31 +45,55 @@ _EXPECTED: Final[dict[Types, str]] = {
 }
 
 
-def check_items(value: object, *, param: str = "items", most: int | None = MOST_ITEMS) -> list[JsonObject]:
+def check_items(value: object, *, param: str = "items", most: int = MOST_ITEMS) -> list[JsonObject]:
     """Return the items of a request, each checked as far as the API has rules for its type.
 
     Raises `InvalidInput` with a path such as ``items[3].call_id``; beyond ``most`` items, `TooLarge`.
     """
     if not isinstance(value, list):
         raise wrong_type(value, param=param, expected="an array")
-    if most is not None and len(value) > most:
+    if len(value) > most:
         message = f"'{param}' has {len(value)} items; the limit is {most}."
         raise TooLarge(message, param=param, code="array_above_max_length")
     return [_check_item(item, param=f"{param}[{index}]") for index, item in enumerate(value)]
 
 
 async def settle_items(
-    store: UserStore, items: Sequence[JsonObject], *, conversation_id: UUID | None = None, param: str = "items"
+    store: UserStore,
+    items: Sequence[JsonObject],
+    *,
+    limit: int,
+    conversation_id: UUID | None = None,
+    param: str = "items",
 ) -> list[JsonObject]:
     """Return what is to be stored in the conversation (``None``: one that is yet to be made) for checked items.
 
-    Raises `InvalidInput` for an item that is in the conversation already, and `NotFound` for a reference to none.
+    Raises `InvalidInput` for an item that is in the conversation already, `NotFound` for a reference to none, and
+    `TooLarge` where the stored items that are named, each as often as it is, have more than ``limit`` bytes.
     """
-    found = await find_items(store.items, {item["id"] for item in items if item.get("id") is not None})
+    found = await _find(store, Counter(item["id"] for item in items if item.get("id") is not None), limit, param=param)
     return [
         _settle(item, found.get(item.get("id") or ""), conversation_id=conversation_id, param=f"{param}[{index}]")
         for index, item in enumerate(items)
     ]
+
+
+async def _find(store: UserStore, named: Counter[str], limit: int, *, param: str) -> dict[str, MessageRead]:
+    found: dict[str, MessageRead] = {}
+    names, size = list(named), 0
+    for start in range(0, len(names), _AT_ONCE):
+        piece = await find_items(store.items, names[start : start + _AT_ONCE])
+        # A name is short, whatever it stands for.
+        size += sum(named[name] * _size(read) for name, read in piece.items())
+        if size > limit:
+            message = f"The items that '{param}' names by their ids have more than {limit} bytes in all."
+            raise TooLarge(message, param=param, code="references_too_large")
+        found |= piece
+    return found
+
+
+def _size(read: MessageRead) -> int:
+    return len(read.content.encode()) if read.payload is None else len(read.payload)
 
 
 def is_reference(item: JsonObject) -> bool:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Response
 from hansard.api.answers import JsonAnswer
 from hansard.api.bodies import check_known, missing
 from hansard.api.conversations import conversation_view
-from hansard.api.deps import JsonBody, OurTurns, OwnStore
+from hansard.api.deps import BodyLimit, JsonBody, OurTurns, OwnStore
 from hansard.api.idempotency import Once
 from hansard.api.includes import LeftOut
 from hansard.api.intake import check_items, settle_items
@@ -32,7 +32,7 @@ _FIELDS: Final = frozenset({"items"})
     openapi_extra=body_of("CreateItems"),
 )
 async def create_items(
-    store: OwnStore, conversation_id: str, body: JsonBody, once: Once, left_out: LeftOut
+    store: OwnStore, conversation_id: str, body: JsonBody, limit: BodyLimit, once: Once, left_out: LeftOut
 ) -> Response:
     """Append up to 20 items, all or none, and return them in the order sent."""
     check_known(body, known=_FIELDS)
@@ -42,7 +42,7 @@ async def create_items(
     sent = check_items(body["items"])
 
     async def append() -> Response:
-        items = await settle_items(store, sent, conversation_id=home)
+        items = await settle_items(store, sent, limit=limit, conversation_id=home)
         if not items:
             await store.conversations.get(home)
         stored = await store.items.append(home, items) if items else []

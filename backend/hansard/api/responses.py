@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from hansard.api.answers import JsonAnswer
-from hansard.api.deps import JsonBody, OurTurns, OwnStore
+from hansard.api.deps import BodyLimit, JsonBody, OurTurns, OwnStore
 from hansard.api.idempotency import KeyOfRequest
 from hansard.api.includes import LeftOut, checked_include
 from hansard.api.openapi import body_of, describes
@@ -57,12 +57,13 @@ async def create_response(
     store: OwnStore,
     turns: OurTurns,
     body: JsonBody,
+    limit: BodyLimit,
     key: KeyOfRequest,
     on_conflict: OnConflict = "reject",
 ) -> Response:
     """Store the input, let the model answer, store its output and return the response or its events."""
     asked = read_turn(body, wait=on_conflict == "wait", key=key)
-    turn = await _begin(store, turns, asked, body)
+    turn = await _begin(store, turns, asked, body, limit=limit)
     if asked.stream:
         return await _stream(turns, turn, after=-1)
     if asked.request.background:
@@ -70,9 +71,9 @@ async def create_response(
     return JsonAnswer(write_json(await turns.finished(turn)))
 
 
-async def _begin(store: UserStore, turns: Turns, asked: TurnBody, body: JsonObject) -> Turn:
+async def _begin(store: UserStore, turns: Turns, asked: TurnBody, body: JsonObject, *, limit: int) -> Turn:
     try:
-        request = await asked.settled(store)
+        request = await asked.settled(store, limit=limit)
     except (InvalidInput, NotFound) as refusal:
         # Asked before, and answered: what it refers to may be gone by now.
         return await turns.repeated(store, asked.request.key, refusal)

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from hansard.api.bodies import check_flag, missing, wrong_type
-from hansard.api.intake import check_items, settle_items
+from hansard.api.intake import MOST_INPUT_ITEMS, check_items, settle_items
 from hansard.api.turn_parameters import check_parameters
 from hansard.api.wire import read_conversation_id, read_response_id
 from hansard.errors import InvalidInput, NotFound
@@ -39,12 +39,16 @@ class TurnBody(NamedTuple):
     stream: bool
     previous_id: str | None
 
-    async def settled(self, store: UserStore) -> TurnRequest:
-        """Return the request with what it refers to; raises `InvalidInput`, and `NotFound` for an item."""
+    async def settled(self, store: UserStore, *, limit: int) -> TurnRequest:
+        """Return the request with what it refers to, of ``limit`` bytes at most.
+
+        Raises `InvalidInput`, and `NotFound` for an item.
+        """
         request = self.request
         if self.previous_id is not None:
             request = replace(request, previous=await _previous(store, self.previous_id))
-        items = await settle_items(store, request.items, conversation_id=request.home, param="input")
+        home = request.home
+        items = await settle_items(store, request.items, limit=limit, conversation_id=home, param="input")
         return replace(request, items=items)
 
 
@@ -124,7 +128,7 @@ def _input(value: object, *, needed: bool) -> list[JsonObject]:
         return [message_item("user", "completed", value)]
     if not isinstance(value, list):
         raise wrong_type(value, param="input", expected="a string or an array")
-    return check_items(value, param="input", most=None)
+    return check_items(value, param="input", most=MOST_INPUT_ITEMS)
 
 
 def _model(value: object) -> str | None:
