@@ -1,5 +1,7 @@
 """Items that a turn made have ids that were announced before they were stored; they work like all others."""
 
+from typing import Literal
+
 import pytest
 
 from tests.api.live import Person
@@ -30,9 +32,40 @@ def test_a_walk_goes_on_after_one(ann: Person, turn: tuple[str, list[str]]):
     page = ann.sdk.conversations.items.list(conversation_id, order="asc", after=announced[0])
     assert [item.id for item in page] == announced[1:]
     ann.sdk.conversations.items.delete(announced[0], conversation_id=conversation_id)
-    answer = ann.http.get(f"/v1/conversations/{conversation_id}/items", params={"after": announced[0]})
-    assert answer.status_code == 404
-    assert answer.json()["error"]["message"] == f"Item with id '{announced[0]}' not found."
+    page = ann.sdk.conversations.items.list(conversation_id, order="asc", after=announced[0])
+    assert [item.id for item in page] == announced[1:]
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_a_walk_may_delete_what_it_has_seen(ann: Person, turn: tuple[str, list[str]], order: Literal["asc", "desc"]):
+    conversation_id, announced = turn
+    ann.sdk.responses.create(conversation=conversation_id, input="add buy bread", model="offline")
+    seen = []
+    for item in ann.sdk.conversations.items.list(conversation_id, order=order, limit=2):
+        seen.append(item.id)
+        assert item.id
+        ann.sdk.conversations.items.delete(item.id, conversation_id=conversation_id)
+    assert len(seen) == 2 * (1 + len(announced))
+    assert ann.sdk.conversations.items.list(conversation_id).data == []
+
+
+def test_only_an_item_of_the_conversation_tells_where_a_walk_goes_on(
+    ann: Person, bob: Person, turn: tuple[str, list[str]]
+):
+    conversation_id, announced = turn
+    elsewhere, foreign = ann.sdk.conversations.create().id, bob.sdk.conversations.create().id
+    beyond = [f"{announced[-1][:-16]}8000{len(announced) + more:04x}{0:08x}" for more in (0, 1)]
+    ann.sdk.conversations.items.delete(announced[0], conversation_id=conversation_id)
+    for person, home, after in [
+        (ann, elsewhere, announced[0]),
+        (bob, foreign, announced[0]),
+        (bob, conversation_id, announced[0]),
+        *((ann, conversation_id, after) for after in beyond),
+    ]:
+        answer = person.http.get(f"/v1/conversations/{home}/items", params={"after": after})
+        assert answer.status_code == 404
+        missing = f"Item with id '{after}' not found." if home != conversation_id or person is ann else home
+        assert missing in answer.json()["error"]["message"]
 
 
 def test_the_place_of_one_is_not_its_id(ann: Person, turn: tuple[str, list[str]]):

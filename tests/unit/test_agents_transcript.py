@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from hansard.agents.events import Answer
 from hansard.services.history import INTERRUPTED
 from hansard.services.transcript import Transcript
+from hansard.utils.ids import new_uuid, read_raw
 
 EVENT: TypeAdapter[object] = TypeAdapter(ResponseStreamEvent)
 ITEM: TypeAdapter[object] = TypeAdapter(ResponseOutputItem)
@@ -198,3 +199,16 @@ def test_an_item_begins_once_and_ends_once() -> None:
     transcript.take(end)
     with pytest.raises(ValueError, match="no open beginning"):
         transcript.take(end)
+
+
+def test_an_id_tells_the_response_and_the_place_of_an_item_where_that_is_certain():
+    made = new_uuid()
+    for opened, places in [([0, 1, 2], [0, 1, 2]), ([0, 2, 1, 3], [0, None, None, 3]), ([1, 0, 2], [None, None, 2])]:
+        transcript = Transcript(made)
+        for index in opened:
+            transcript.take(
+                {"type": "response.output_item.added", "output_index": index, "item": {"type": "reasoning"}}
+            )
+        named = dict(zip(sorted(opened), (read_raw(item.public_id) for item in transcript.output), strict=True))
+        assert [named[index].place if named[index].uuid == made else None for index in opened] == places
+        assert all(one.minted for one in named.values())

@@ -82,7 +82,7 @@ class RunningTurn:
         self.response: JsonObject | None = None
         # Broken off before it can no longer be stored; nobody stores what belongs to no turn.
         item_limit = sys.maxsize if job.turn is None else job.user.max_item_bytes
-        self._transcript = Transcript(first=OPENING_EVENTS, item_limit=item_limit)
+        self._transcript = Transcript(self.id, first=OPENING_EVENTS, item_limit=item_limit)
         self._pace = pace
         self._clock = clock
         self._keeper: Keeper | None = None
@@ -223,7 +223,7 @@ class RunningTurn:
             raise
         except Exception as error:  # noqa: BLE001 - whatever mistake of ours it is, it must not lock the conversation
             _log.error("turn cannot be put together", extra=self._described(error))
-            self._transcript = Transcript(first=self.channel.last + 1)
+            self._transcript = Transcript(self.id, first=self.channel.last + 1)
             await self._end(NOT_KEPT)
 
     async def _end(self, ending: Ending) -> None:

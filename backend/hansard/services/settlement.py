@@ -49,7 +49,7 @@ class Settlement:
 
 async def _put_together(user: UserStore, turn: TurnRead, *, first: int) -> tuple[Transcript, list[StreamEvent]]:
     """Return what was said, and the events that end it."""
-    transcript = Transcript(first=first)
+    transcript = Transcript(turn.id, first=first)
     try:
         await _recall(user, turn, transcript)
         return transcript, [StreamEvent.of(event) for event in transcript.settle(own_tools_of(turn))]
@@ -58,7 +58,7 @@ async def _put_together(user: UserStore, turn: TurnRead, *, first: int) -> tuple
     except Exception as error:  # noqa: BLE001 - whatever was stored, it must not lock the conversation for ever
         extra = {"response_id": turn.public_id, "error": type(error).__name__}
         _log.error("lost turn cannot be put together", extra=extra)
-        return Transcript(first=first), []
+        return Transcript(turn.id, first=first), []
 
 
 async def _recall(user: UserStore, turn: TurnRead, transcript: Transcript) -> None:

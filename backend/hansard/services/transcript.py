@@ -10,6 +10,7 @@ import sys
 from collections.abc import Collection, Iterator
 from itertools import count
 from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 from hansard.agents.protocol import Event
 from hansard.models.kinds import prefix_of
@@ -54,10 +55,12 @@ class OutputItem(NamedTuple):
 class Transcript:
     """Be the record of one answer.
 
-    ``first`` is the number of the first event, ``item_limit`` how many bytes of JSON an item may have.
+    ``response`` is the id of the response that it is for, ``first`` the number of the first event, ``item_limit`` how
+    many bytes of JSON an item may have.
     """
 
-    def __init__(self, *, first: int = 0, item_limit: int = sys.maxsize) -> None:
+    def __init__(self, response: UUID | None = None, *, first: int = 0, item_limit: int = sys.maxsize) -> None:
+        self._response = response
         self._item_limit = item_limit
         self._numbers = count(first)
         self._items: dict[int, _Item] = {}
@@ -132,7 +135,9 @@ class Transcript:
     def _open(self, index: int, item: JsonObject) -> _Item:
         if index in self._items:
             raise ValueError(f"output item {index} begins a second time")
-        public_id = mint()
+        # An agent may begin its items in another order; then nobody knows yet how many will stand before this one.
+        in_order = index == len(self._items) == max(self._items, default=-1) + 1
+        public_id = mint(self._response, index if in_order else None)
         opened = _Item(public_id, f"{prefix_of(item['type'])}_{public_id.hex()}", item, limit=self._item_limit)
         self._items[index] = opened
         return opened

@@ -153,8 +153,8 @@ class Items(Protocol):
     ) -> Page[MessageRead]:
         """Return a page of items by position; ``limit`` is 1 to 1000.
 
-        ``after`` is the last item seen; a position works also when its item is gone, a public id then raises
-        `NotFound`, as does a missing conversation.
+        ``after`` is the last item seen. It may be gone: a position works all the same, and so does a public id for as
+        long as there is the turn that made the item; else it raises `NotFound`, as does a missing conversation.
         """
 
     async def last(self, conversation_id: UUID, limit: int) -> builtins.list[MessageRead]:

@@ -20,6 +20,7 @@ from hansard.store.scope import Scope, Step
 from hansard.store.statements import conversations, turns
 from hansard.store.statements import items as sql
 from hansard.store.writing import append_steps, insert_steps
+from hansard.utils.ids import read_raw
 
 LAST_ITEMS = 1_000_000
 _END = 2**63 - 1
@@ -80,9 +81,9 @@ class SqlItems:
         there, rows, *located = await self.scope.read(steps)
         if not there:
             raise no_conversation(conversation_id)
-        if located and not located[0]:
-            assert after is not None
-            raise _missing(after)
+        if isinstance(after, bytes) and not located[0]:
+            place = await self._place_of(conversation_id, after)
+            return await self.list(conversation_id, limit=limit, after=place, order=order)
         data = read_rows(conversation_id, rows[:limit])
         return Page(data, has_more=len(rows) > limit, unsettled=bool(there[0][1]))
 
@@ -115,6 +116,15 @@ class SqlItems:
         if not locked:
             raise no_conversation(conversation_id)
         return Removal(ConversationRead._make((after or locked)[0]), deleted=bool(after))
+
+    async def _place_of(self, conversation_id: UUID, public_id: bytes) -> int:
+        """Return where an item stood that was deleted, as its turn knows."""
+        named = read_raw(public_id)
+        values = {"conversation_id": conversation_id, "turn_id": named.uuid, "place": named.place}
+        [rows] = await self.scope.read([(turns.OUTPUT_POSITION, values)])
+        if not rows:
+            raise _missing(public_id)
+        return int(rows[0][0])
 
     async def _append(
         self, conversation_id: UUID, drafts: Sequence[Draft], expected_revision: int | None

@@ -4,7 +4,8 @@ A public id is a prefix, an underscore and 48 hexadecimal digits: 16 bytes of UU
 
 * a conversation or response: its UUID, tail 0;
 * an item stored by appending: its conversation's UUID, its position (1 … 2^63 - 1), so no second index is needed;
-* an item that was announced before it had a position: a UUID of its own, and a tail whose top bit is set.
+* an item that was announced before it had a position: the UUID of the response that it is part of, or one of its own,
+  and a tail whose top bit is set; then which of the response's items it is (31 bits), and 32 random bits.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ _RAW_BYTES = 24
 _TAIL_BYTES = 8
 _MINTED = 1 << 63
 _MINTED_BYTE = 0x80
+_RANDOM_BITS = 32
+_PLACES = 1 << 31
 _HEX_DIGITS = frozenset("0123456789abcdef")
 _LENGTH = 48
 
@@ -38,6 +41,11 @@ class PublicId(NamedTuple):
     def raw(self) -> bytes:
         """Return the 24 bytes behind the hexadecimal digits."""
         return self.uuid.bytes + self.tail.to_bytes(_TAIL_BYTES, "big")
+
+    @property
+    def place(self) -> int:
+        """Return which item of its response a minted id was made for, from 0 on; without meaning for other UUIDs."""
+        return self.tail >> _RANDOM_BITS & _PLACES - 1
 
 
 class Uuid7Source:
@@ -61,10 +69,20 @@ class Uuid7Source:
 new_uuid = Uuid7Source()
 
 
-def mint() -> bytes:
-    """Return the 24 bytes of an id for an item that has no position yet."""
+def mint(response: UUID | None = None, place: int | None = None) -> bytes:
+    """Return the 24 bytes of an id for an item that has no position yet.
+
+    Where it is known that so many items of its response will stand before it, the id tells of both.
+    """
     tail = int.from_bytes(os.urandom(_TAIL_BYTES), "big") | _MINTED
-    return PublicId(new_uuid(), tail).raw
+    if response is None or place is None or place >= _PLACES:
+        return PublicId(new_uuid(), tail).raw
+    return PublicId(response, _MINTED | place << _RANDOM_BITS | tail & (1 << _RANDOM_BITS) - 1).raw
+
+
+def read_raw(raw: bytes) -> PublicId:
+    """Return the two parts of 24 bytes."""
+    return PublicId(UUID(bytes=raw[:16]), int.from_bytes(raw[16:], "big"))
 
 
 def is_minted(raw: object) -> bool:
@@ -87,5 +105,4 @@ def parse(text: str, *, prefix: str | None = None) -> PublicId | None:
         return None
     if prefix is not None and head != prefix:
         return None
-    raw = bytes.fromhex(digits)
-    return PublicId(UUID(bytes=raw[:16]), int.from_bytes(raw[16:], "big"))
+    return read_raw(bytes.fromhex(digits))

@@ -65,6 +65,11 @@ THIS = (t.user_id == bindparam("user_id")) & (t.id == bindparam("turn_id"))
 _OF_CONVERSATION = (t.user_id == bindparam("user_id")) & (t.conversation_id == bindparam("conversation_id"))
 
 GET = select(*COLUMNS).where(THIS)
+# Where the item stands, or stood, before which so many others of the turn's output do.
+_place = bindparam("place", type_=BigInteger)
+OUTPUT_POSITION = select(t.output_first + _place).where(
+    THIS, t.conversation_id == bindparam("conversation_id"), t.output_count > _place
+)
 ACTIVE = select(*COLUMNS).where(_OF_CONVERSATION, RUNNING)
 # For whoever reads the items: the conversation, and whether what a lost turn said is missing from them.
 PRESENT = select(
