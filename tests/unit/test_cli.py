@@ -11,6 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from hansard.cli import main
 from hansard.cli.keys import read_ttl
 from hansard.cli.main import app
 from hansard.cli.serve import is_loopback
@@ -94,6 +95,21 @@ def test_without_a_secret_there_is_one_user():
     assert "one user only: local" in run("token", "ann", code=1)
 
 
+def test_a_key_for_a_server_that_is_not_here_is_told(folder: Path):
+    result = CliRunner().invoke(app, ["token"])
+    assert str(folder / "hansard.db") in result.stderr
+    assert result.stdout.count("\n") == 1
+    (folder / "hansard.db").touch()
+    assert CliRunner().invoke(app, ["token"]).stderr == ""
+
+
+def test_the_library_alone_says_what_the_command_line_needs(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delitem(sys.modules, "hansard.cli.main")
+    monkeypatch.setitem(sys.modules, "typer", None)
+    with pytest.raises(SystemExit, match="the extra 'server'"):
+        main()
+
+
 def test_a_login_url_carries_its_code_in_the_fragment(folder: Path):
     url = urlsplit(run("login-url", "--port", "8123").strip())
     assert (url.scheme, url.netloc, url.path, url.query) == ("http", "127.0.0.1:8123", "/", "")
@@ -155,7 +171,7 @@ def test_a_port_that_is_taken_is_told_in_one_line(monkeypatch: pytest.MonkeyPatc
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         message = run("serve", "--port", str(taken.getsockname()[1]), code=1)
-    assert "cannot listen" in message
+    assert "is taken; choose another with --port" in message
     assert message.count("\n") == 1
 
 

@@ -11,6 +11,7 @@ import typer
 from hansard.api.sign_in import LOCAL_USER
 from hansard.app import Access, open_access
 from hansard.config import load_settings
+from hansard.database.urls import parse_url
 from hansard.errors import ConfigurationError, InvalidInput
 
 DEFAULT_TTL: Final = "30d"
@@ -23,7 +24,7 @@ def token(
     ttl: Annotated[str, typer.Option(help="How long it is valid: a number and s, m, h or d.")] = DEFAULT_TTL,
 ) -> None:
     """Print an API key: a token for USER, signed with JWT_SECRET_KEY or the embedded server's own secret."""
-    typer.echo(open_access(load_settings()).token(user, ttl=read_ttl(ttl)))
+    typer.echo(_open_access().token(user, ttl=read_ttl(ttl)))
 
 
 def login_url(
@@ -31,7 +32,17 @@ def login_url(
     port: Annotated[int, typer.Option(help="The port the server listens on.", min=1, max=65535)] = 8000,
 ) -> None:
     """Print an address that signs a browser in to the embedded server: good once, for five minutes."""
-    typer.echo(make_login_url(open_access(load_settings()), host=host, port=port))
+    typer.echo(make_login_url(_open_access(), host=host, port=port))
+
+
+def _open_access() -> Access:
+    settings = load_settings()
+    access = open_access(settings)
+    path = parse_url(settings.database_url.get_secret_value()).path
+    if access.embedded and path is not None and not path.exists():
+        # In another folder than the server's, this would look like a key and open nothing.
+        typer.echo(f"hansard: {path.resolve()} is not there yet: this is for a server that will make it", err=True)
+    return access
 
 
 def make_login_url(access: Access, *, host: str, port: int) -> str:

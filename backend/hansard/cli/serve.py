@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import sys
@@ -133,7 +134,9 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
-        raise ConfigurationError(f"cannot listen on {host} port {port}: {error.strerror}") from error
+        taken = error.errno == errno.EADDRINUSE
+        reason = "it is taken; choose another with --port" if taken else error.strerror
+        raise ConfigurationError(f"cannot listen on {host} port {port}: {reason}") from error
     # Connections inherit it. Without, every answer waits 40 ms for the client to acknowledge its headers:
     # asyncio sets it only on sockets that name their protocol, and the server's own do not.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
