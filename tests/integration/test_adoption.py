@@ -344,7 +344,7 @@ class TestWhatCannotBeAdopted:
 class TestAdoptionTells:
     def test_what_changes_for_the_application(self, standard):
         told = " ".join(migrations.upgrade(standard.url))
-        assert "hansard erase USER" in told
+        assert "a user who has conversations cannot be deleted" in told
         assert "user.email must be given" in told
 
     def test_nothing_where_there_is_nothing_to_adopt(self, empty):

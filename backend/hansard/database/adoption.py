@@ -183,7 +183,7 @@ def _notes(dialect: str, phase2: Phase2) -> Iterator[str]:
     if phase2.user:
         yield (
             "The table user is adopted as it is. One thing changes for its application: a user who has conversations "
-            "cannot be deleted until they are erased (hansard erase USER)."
+            "cannot be deleted before these are."
         )
     if phase2.user and phase2.user.get("email", _OPTIONAL).demanding:
         yield "user.email must be given: a user whose token names no e-mail address cannot be made by Hansard."
