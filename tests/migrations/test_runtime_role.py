@@ -163,6 +163,8 @@ class TestALoginThatMayNotMakeRoles:
         TestIsRefused.run_the_advice(url, str(caught.value))
         migrations.upgrade(own, role=role)
         assert migrations.check(own, role=role) == []
+        # An administrator is asked once, also for the role that searches.
+        assert attributes(url, f"{role}_search") == [(False, False, False, True)]
 
     def test_needs_only_the_membership_where_the_role_stands(self, pg_server, url, role):
         for name in (role, f"{role}_search"):

@@ -42,7 +42,7 @@ def upgrade(url: str, revision: str = "head", *, role: str = DEFAULT_ROLE, limit
         new = revision_of(connection) is None
         notes = adoption.survey(connection) if new else []
         if connection.dialect.name == "postgresql":
-            ensure_role(connection, role)
+            ensure_role(connection, role, beside=search_postgres.search_role(role))
         connection.commit()
         command.upgrade(_config(connection, role=role, limits=limits), revision)
     return notes

@@ -89,16 +89,17 @@ def read_role(connection: Connection, role: str) -> RuntimeRole:
     return RuntimeRole(role, True, can_login, superuser, bypasses_rls, settable, grantable, tuple(owned))
 
 
-def ensure_role(connection: Connection, role: str) -> None:
+def ensure_role(connection: Connection, role: str, *, beside: str | None = None) -> None:
     """Make the role if the cluster lacks it, and let the login act as it.
 
     Raises `ConfigurationError`, with the SQL to run, for a role that row-level security would not bind and where the
-    login may not do what is missing; nothing is changed then.
+    login may not do what is missing; nothing is changed then. That SQL makes the role ``beside`` it as well, which is
+    wanted later, so that an administrator is asked once.
     """
     check_role_name(role)
     wanted = read_role(connection, role)
     refuse_faults(connection, wanted)
-    _refuse_unless_allowed(connection, wanted)
+    _refuse_unless_allowed(connection, wanted, beside)
     for _ in range(_ATTEMPTS):
         found = read_role(connection, role)
         refuse_faults(connection, found)
@@ -157,10 +158,12 @@ def _complete(connection: Connection, found: RuntimeRole) -> None:
     execute(connection, "GRANT {role} TO CURRENT_USER" + _options(connection), role=found.name)
 
 
-def _refuse_unless_allowed(connection: Connection, wanted: RuntimeRole) -> None:
+def _refuse_unless_allowed(connection: Connection, wanted: RuntimeRole, beside: str | None) -> None:
     login = read_login(connection)
     if not (wanted.settable or _governs(connection, login, wanted)):
         statements = missing_sql(connection, wanted, login=login.name)
+        if beside is not None and not (other := read_role(connection, beside)).settable:
+            statements += missing_sql(connection, other, login=login.name)
         raise ConfigurationError(
             f"the login {login.name} may not set up the role {wanted.name}; nothing was changed. "
             f"Have an administrator run this once, then try again:{_lines(statements)}"
