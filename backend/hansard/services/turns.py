@@ -196,7 +196,9 @@ class Turns:
     def _agent(self, model: str) -> Agent:
         agent = self._agents.get(model)
         if agent is None:
-            raise InvalidInput(f"The requested model '{model}' does not exist.", param="model", code="model_not_found")
+            known = ", ".join(f"'{name}'" for name in self._agents)
+            message = f"The requested model '{model}' does not exist. Those of this service: {known}."
+            raise InvalidInput(message, param="model", code="model_not_found")
         return agent
 
     async def _begin(self, user: UserStore, request: TurnRequest, model: str, crew: Crew) -> Turn:
