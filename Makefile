@@ -113,6 +113,7 @@ $(VENV_READY): requirements.lock pyproject.toml
 		echo "$$($(PYTHON) --version) is too old: Hansard needs 3.10 or newer. Name one: make PYTHON=python3.12 …" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "$(PYTHON) cannot make virtual environments. Install its venv module (Debian, Ubuntu: the package python3-venv)." >&2; exit 1; }
+	@echo "Installing into $(VENV), once; this takes a minute or two."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .

@@ -1,6 +1,6 @@
 """An application of your own whose answers survive: the page may be closed, the stream may break, the text stays.
 
-pip install 'hansard[server]'
+pip install '/path/to/hansard[server]'
 uvicorn turns_in_your_app:app
 
 curl -iN localhost:8000/chats --json '{"text": "Hello"}'     # stop it in the middle …

@@ -59,7 +59,7 @@ const asTyped = (text) => (/[\p{L}\p{N}]$/u.test(text) ? `${text}*` : text);
 function found(result) {
   const pieces = result.snippet.map(({ text, match }) => (match ? el("mark", { textContent: text }) : text));
   const title = el("strong", { dir: "auto", textContent: titleOf({ title: result.conversation_title }) });
-  const speaker = `${SPEAKERS[result.role] ?? result.role ?? result.item_type}: `;
+  const speaker = `${SPEAKERS[result.role] ?? result.role ?? result.item_type.replaceAll("_", " ")}: `;
   const link = el("a", { href: `#/c/${result.conversation_id}/${result.item_id}` });
   link.append(title, el("span", { dir: "auto" }, speaker, ...pieces));
   return el("li", { className: "result" }, link);
