@@ -170,6 +170,14 @@ def test_a_bad_item_refuses_the_whole_batch_by_its_path(ann: Person, home: str, 
     assert stored(ann, home) == []
 
 
+@pytest.mark.parametrize("odd", [[], {}, None, 1])
+def test_parts_that_the_api_has_no_rules_for_are_stored_as_they_came(ann: Person, home: str, odd: Any):
+    output = [{"type": odd, "text": odd}]
+    answer = post(ann, home, {"type": "function_call_output", "call_id": "call_1", "output": output})
+    assert answer.status_code == 200
+    assert stored(ann, home)[0]["output"] == output
+
+
 def test_an_unknown_role_is_told_the_known_ones(ann: Person, home: str):
     message = post(ann, home, {"role": "wizard", "content": "x"}).json()["error"]["message"]
     assert all(f"'{role}'" in message for role in ("user", "assistant", "system", "developer", "tool"))

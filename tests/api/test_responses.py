@@ -27,6 +27,16 @@ def test_a_person_manages_tasks_by_talking(ann: Person) -> None:
     assert (task["title"], task["completed"]) == ("buy milk", True)
 
 
+def test_no_item_that_may_be_stored_keeps_a_conversation_from_going_on(ann: Person) -> None:
+    home = ann.sdk.conversations.create().id
+    call_ids: list[Any] = [{}, [], 1]
+    kinds = ("x", "x_output", "function_call_output")
+    odd: list[Any] = [{"type": kind, "call_id": one, "output": ""} for kind in kinds for one in call_ids]
+    assert ann.http.post(f"/v1/conversations/{home}/items", json={"items": odd}).status_code == 200
+    assert say(ann, "help", home).status == "completed"
+    assert ann.sdk.responses.create(model="offline", input=[*odd, {"role": "user", "content": "help"}]).output_text
+
+
 def test_the_turn_is_in_the_conversation_under_the_ids_of_the_response(ann: Person) -> None:
     home = ann.sdk.conversations.create().id
     response = say(ann, "add buy milk", home)

@@ -1,5 +1,6 @@
 """What an agent is shown of a conversation is valid for every model, wherever it was cut."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,6 +43,13 @@ def test_an_answer_among_the_new_items_is_the_answer() -> None:
 def test_an_answer_cut_off_before_its_first_word_is_left_out() -> None:
     shell = {"type": "message", "role": "assistant", "status": "incomplete", "content": []}
     assert window([said("a"), shell], [said("b")]) == [said("a"), said("b")]
+
+
+@pytest.mark.parametrize("call_id", [{}, [], 1, True])
+def test_what_names_no_call_is_shown_as_it_is(call_id: object) -> None:
+    odd = [{"type": kind, "call_id": call_id} for kind in ("x", "x_output", "message", "function_call_output")]
+    assert window(odd, [said("a")], tokens=1000) == [*odd, said("a")]
+    assert window([said("a")], odd, tokens=1000) == [said("a"), *odd]
 
 
 ITEMS = st.lists(

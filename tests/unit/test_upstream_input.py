@@ -263,3 +263,12 @@ def check_pairs(told: Sequence[dict[str, Any]]) -> None:
 def test_every_word_is_told(past: list[Any]):
     said = [item["content"][0]["text"] for item in past if item["type"] == "message"]
     assert [message["content"] for message in chat(*past) if message["role"] != "tool" and message["content"]] == said
+
+
+@pytest.mark.parametrize("call_id", [{}, [], 1, None])
+def test_chat_what_names_no_call_is_neither_call_nor_output(call_id: object):
+    odd = [{**call("1"), "call_id": call_id}, {**output("1"), "call_id": call_id}]
+    assert chat(user("a"), *odd, user("b")) == [
+        {"role": "user", "content": "a"},
+        {"role": "user", "content": "b"},
+    ]

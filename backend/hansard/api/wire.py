@@ -20,6 +20,8 @@ from hansard.utils.json_text import write_json
 COMPLETED: Final = "completed"
 _COMPLETED: Final = quoted(COMPLETED)
 _PLAIN_KEYS: Final = frozenset({"type", "role", "status", "content"})
+# No set: a stored part may have anything for a type, also what cannot be looked up in one.
+_PICTURES: Final = ("input_image", "computer_screenshot")
 # These hold content parts, in which the API wants a few fields that clients may leave out.
 _PART_FIELDS: Final = ("content", "output")
 
@@ -209,7 +211,7 @@ def _normal_part(part: JsonObject) -> JsonObject:
     kind = part.get("type")
     if kind == "output_text":
         return _filled(part, {"annotations": [], "logprobs": []})
-    if kind in {"input_image", "computer_screenshot"}:
+    if kind in _PICTURES:
         return _filled(part, {"detail": "auto"})
     return part
 

@@ -7,6 +7,8 @@ stored and given back as it came, under the prefix ``item``.
 from collections.abc import Mapping
 from typing import Final, NamedTuple, TypeAlias
 
+from hansard.models.limits import JsonObject
+
 Types: TypeAlias = tuple[type, ...]
 Fields: TypeAlias = Mapping[str, Types]
 
@@ -66,3 +68,9 @@ def prefix_of(kind: str) -> str:
     """Return what the ids of this item type begin with."""
     known = KINDS.get(kind)
     return known.prefix if known else OTHER_PREFIX
+
+
+def call_id_of(item: JsonObject) -> str | None:
+    """Return the name of the call that an item is or answers; what is no text, which anybody may store, names none."""
+    call_id = item.get("call_id")
+    return call_id if isinstance(call_id, str) else None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import compress
 from typing import Any
 
+from hansard.models.kinds import call_id_of
 from hansard.models.limits import JsonObject
 
 INTERRUPTED = "The call was interrupted: it is not known whether it took effect."
@@ -40,9 +41,9 @@ def window(past: Sequence[JsonObject], new: Sequence[JsonObject], *, tokens: int
     items = [item for item in past if not _is_void(item)]
     if tokens is not None:
         items = _newest(items, new, tokens)
-    calls = {item.get("call_id") for item in items if not _is_output(item)}
-    kept = [item for item in items if not _is_output(item) or item.get("call_id") in calls]
-    answered = Counter(item.get("call_id") for item in (*kept, *new) if _is_output(item))
+    calls = {call_id_of(item) for item in items if not _is_output(item)}
+    kept = [item for item in items if not _is_output(item) or call_id_of(item) in calls]
+    answered = Counter(call_id_of(item) for item in (*kept, *new) if _is_output(item))
     return [*_closed(kept, answered), *new]
 
 
@@ -57,14 +58,14 @@ def tokens_of(item: JsonObject) -> int:
     return flat + -(-size // _BYTES_A_TOKEN)
 
 
-def interrupted_output(call_id: object) -> JsonObject:
+def interrupted_output(call_id: str) -> JsonObject:
     """Return the output of a function call that was broken off."""
     return {"type": "function_call_output", "call_id": call_id, "output": INTERRUPTED, "status": "incomplete"}
 
 
 def _newest(items: Sequence[JsonObject], new: Sequence[JsonObject], tokens: int) -> list[JsonObject]:
-    answered = {item.get("call_id") for item in new if _is_output(item)}
-    needed = [_is_call(item) and item.get("call_id") in answered for item in items]
+    answered = {call_id_of(item) for item in new if _is_output(item)}
+    needed = [_is_call(item) and call_id_of(item) in answered for item in items]
     left = tokens - sum(map(tokens_of, (*new, *compress(items, needed))))
     first = len(items)
     while first > 0 and left >= 0:
@@ -88,20 +89,21 @@ def _texts(value: Any) -> Iterator[str]:
             yield found if isinstance(found, str) else str(found)
 
 
-def _closed(items: Iterable[JsonObject], answered: Counter[object]) -> Iterable[JsonObject]:
+def _closed(items: Iterable[JsonObject], answered: Counter[str | None]) -> Iterable[JsonObject]:
     for item in items:
         yield item
-        if item.get("type") == "function_call" and not answered[item.get("call_id")]:
-            yield interrupted_output(item.get("call_id"))
+        call_id = call_id_of(item) if item.get("type") == "function_call" else None
+        if call_id is not None and not answered[call_id]:
+            yield interrupted_output(call_id)
 
 
 def _is_output(item: JsonObject) -> bool:
     kind = item.get("type")
-    return isinstance(kind, str) and kind.endswith(_OUTPUT) and item.get("call_id") is not None
+    return isinstance(kind, str) and kind.endswith(_OUTPUT) and call_id_of(item) is not None
 
 
 def _is_call(item: JsonObject) -> bool:
-    return item.get("call_id") is not None and not _is_output(item)
+    return call_id_of(item) is not None and not _is_output(item)
 
 
 def _is_void(item: JsonObject) -> bool:

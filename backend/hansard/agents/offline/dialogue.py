@@ -11,6 +11,7 @@ from hansard.agents.offline.intents import Add, Complete, Delete, Help, Intent, 
 from hansard.agents.offline.plans import Shown
 from hansard.agents.offline.sentences import parse, unquote
 from hansard.agents.offline.wording import QUESTIONS
+from hansard.models.kinds import call_id_of
 from hansard.models.limits import JsonObject
 
 # A question may itself be the answer's answer; nobody asks back more often than this.
@@ -62,9 +63,9 @@ def last_listing(history: Sequence[JsonObject]) -> Shown | None:
     for item in reversed(history):
         kind = item.get("type")
         if kind == "function_call_output":
-            outputs[item.get("call_id")] = item.get("output")
+            outputs[call_id_of(item)] = item.get("output")
         elif kind == "function_call" and item.get("name") == "list_tasks":
-            return _shown(item.get("arguments"), outputs.get(item.get("call_id")))
+            return _shown(item.get("arguments"), outputs.get(call_id_of(item)))
     return None
 
 

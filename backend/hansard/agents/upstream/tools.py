@@ -28,13 +28,13 @@ def check_tools(parameters: Mapping[str, Any], items: Sequence[JsonObject], *, h
             sent += _tools_in(item.get("tools"))
     for tool in sent:
         kind = tool.get("type")
-        if kind not in _RUN_BY_THE_CLIENT and kind not in hosted:
+        if not isinstance(kind, str) or kind not in {*_RUN_BY_THE_CLIENT, *hosted}:
             raise AnswerFailed(f"The tool {kind!r} is not available here.", code=INVALID_PROMPT)
 
 
 def offered(own: Sequence[Tool], parameters: Mapping[str, Any]) -> dict[str, Tool]:
     """Return the service's own tools by name, without those whose names the client gave to tools of its own."""
-    taken = {tool.get("name") for tool in parameters.get("tools") or ()}
+    taken = [tool.get("name") for tool in parameters.get("tools") or ()]
     return {tool.name: tool for tool in own if tool.name not in taken}
 
 

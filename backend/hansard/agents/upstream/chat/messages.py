@@ -7,6 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from hansard.models.kinds import call_id_of
 from hansard.models.limits import JsonObject
 
 # Custom tools have text for arguments; a function with one argument is the nearest thing.
@@ -42,7 +43,7 @@ class _Telling:
         self._outputs: dict[object, deque[JsonObject]] = defaultdict(deque)
         for item in items:
             if item.get("type") in _OUTPUTS:
-                self._outputs[item.get("call_id")].append(item)
+                self._outputs[call_id_of(item)].append(item)
         self._thoughts: list[str] = []
         self._words = ""
         self._calls: list[JsonObject] = []
@@ -70,9 +71,7 @@ class _Telling:
 
     def _said(self) -> Iterator[JsonObject]:
         """Yield what the assistant has said and called, with the outputs."""
-        answered = [
-            (call, self._outputs[call.get("call_id")].popleft()) for call in self._calls if self._has_output(call)
-        ]
+        answered = [(call, self._outputs[call_id_of(call)].popleft()) for call in self._calls if self._has_output(call)]
         if answered:
             # Servers whose models think between calls want to be told what they thought, and only then.
             thoughts = {"reasoning_content": "".join(self._thoughts)} if self._thoughts else {}
@@ -86,7 +85,8 @@ class _Telling:
             self._thoughts, self._words, self._calls = [], "", []
 
     def _has_output(self, call: JsonObject) -> bool:
-        return bool(self._outputs[call.get("call_id")])
+        call_id = call_id_of(call)
+        return call_id is not None and bool(self._outputs[call_id])
 
 
 def _call(call: JsonObject) -> JsonObject:
