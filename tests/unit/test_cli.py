@@ -11,7 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from hansard.cli import main
+from hansard.cli import run as run_program
 from hansard.cli.keys import read_ttl
 from hansard.cli.main import app
 from hansard.cli.serve import is_loopback
@@ -107,7 +107,7 @@ def test_the_library_alone_says_what_the_command_line_needs(monkeypatch: pytest.
     monkeypatch.delitem(sys.modules, "hansard.cli.main")
     monkeypatch.setitem(sys.modules, "typer", None)
     with pytest.raises(SystemExit, match="the extra 'server'"):
-        main()
+        run_program()
 
 
 def test_a_login_url_carries_its_code_in_the_fragment(folder: Path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 
-def main() -> None:
+def run() -> None:
     """Run the command line, or say what is missing: the library alone installs less."""
     try:
         from hansard.cli.main import app  # noqa: PLC0415 - only now is it known whether what it needs is there
