@@ -10,6 +10,7 @@ from psycopg import errors
 from psycopg.rows import scalar_row
 
 from hansard.database import migrations, open_database, search_index
+from hansard.database.search_postgres import FUNCTION
 from hansard.errors import ConfigurationError, SchemaOutdated
 from hansard.models.search import SearchSettings
 from hansard.store.sql import SqlStore
@@ -327,3 +328,51 @@ class TestTheSetting:
         migrations.upgrade(indexed_url)
         search_index.apply(indexed_url, SearchSettings())
         assert find(indexed_url, "ada", "milk") == ["[milk] of Ada"]
+
+
+class TestFunctionsOfEarlier:
+    """What revision 0006 once made differently is made anew; what it makes now is left as it stands."""
+
+    STANDS = "SELECT oid, proowner, prosecdef FROM pg_proc WHERE proname = 'hansard_search'"
+
+    @pytest.fixture
+    def earlier_url(self, pg_empty_url):
+        """As the first databases with search are: one column less, no way to look for phrases, another expression."""
+        migrations.upgrade(pg_empty_url, "0007")
+        search_index.apply(pg_empty_url, SearchSettings("words"))
+        with connect(pg_empty_url) as connection:
+            [(made, owner)] = connection.execute(
+                "SELECT pg_get_functiondef(oid), proowner::regrole::text FROM pg_proc WHERE proname = 'hansard_search'"
+            )
+            connection.execute(f"DROP FUNCTION {FUNCTION}")
+            connection.execute(made.replace(", stems text[])", ")", 1).replace('"public".hansard_phrase(term)', "''"))
+            connection.execute(f"ALTER FUNCTION {FUNCTION} OWNER TO {owner}")
+            connection.execute("DROP FUNCTION hansard_phrase(text)")
+            connection.execute("CREATE EXTENSION pg_trgm")
+            connection.execute(
+                "CREATE INDEX ix_messages_search_substrings ON messages "
+                "USING gin (user_id, left(content, 200000) gin_trgm_ops)"
+            )
+        return pg_empty_url
+
+    def test_are_replaced_with_all_that_they_may(self, earlier_url):
+        write(earlier_url, ada="some fresh milk", bob="milk")
+        migrations.upgrade(earlier_url)
+        assert indexes(earlier_url) == ["words_simple"]
+        assert find(earlier_url, "ada", '"fresh milk"') == ["some [fresh milk]"]
+        assert search_index.apply(earlier_url, SearchSettings("words+substring")) == []
+        assert indexes(earlier_url) == ["substrings", "words_simple"]
+        with connect(earlier_url) as connection:
+            [(_, owner, definer)] = connection.execute(self.STANDS)
+            assert (owner, definer) == connection.execute(f"SELECT '{READER}'::regrole::oid, true").fetchone()
+        assert find(earlier_url, "ada", '"fresh milk"') == ["some [fresh milk]"]
+        migrations.downgrade(earlier_url, "base")
+
+    def test_are_left_alone_where_they_are_those_of_today(self, pg_empty_url):
+        migrations.upgrade(pg_empty_url, "0007")
+        search_index.apply(pg_empty_url, SearchSettings("words+substring"))
+        with connect(pg_empty_url) as connection:
+            before = connection.execute(self.STANDS).fetchall()
+            migrations.upgrade(pg_empty_url)
+            assert connection.execute(self.STANDS).fetchall() == before
+        assert indexes(pg_empty_url) == ["substrings", "words_simple"]

@@ -8,7 +8,7 @@ On other databases there is nothing to do.
 """
 
 from alembic import op
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from hansard.database import search_postgres, search_sqlite
 from hansard.database.isolation import on_postgres, runtime_role
@@ -36,7 +36,7 @@ SEARCHED = "CASE WHEN octet_length(m.content) <= 200000 THEN m.content ELSE left
 # write that brings the message. In PL/pgSQL because an SQL function would be inlined, and its cost with it: the planner
 # would then rather compute the words of all messages than use the index.
 WORDS = """
-CREATE FUNCTION {schema}.hansard_words(language regconfig, content text) RETURNS tsvector
+CREATE OR REPLACE FUNCTION {schema}.hansard_words(language regconfig, content text) RETURNS tsvector
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE COST 5000
 AS $function$
 BEGIN
@@ -52,7 +52,7 @@ $function$
 # A term's first character tells what follows: `=` words as they stand, `*` words of which the last is a beginning, `~`
 # nothing that has words.
 TERM = """
-CREATE FUNCTION {schema}.hansard_term(language regconfig, term text) RETURNS text
+CREATE OR REPLACE FUNCTION {schema}.hansard_term(language regconfig, term text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (
     SELECT CASE WHEN left(term, 1) = '*' AND numnode(phrase) > 0 THEN phrase::text || ':*' ELSE phrase::text END
@@ -63,7 +63,7 @@ RETURN (
 # A regular expression for words side by side: what is no separator has no other meaning there. An index knows which
 # words are in a message, not where; to compute all its words again takes ten times as long as to look.
 PHRASE = """
-CREATE FUNCTION {schema}.hansard_phrase(term text) RETURNS text
+CREATE OR REPLACE FUNCTION {schema}.hansard_phrase(term text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (
     SELECT '(^|' || {separators} || ')' || replace(btrim(spaced), ' ', {separators})
@@ -75,7 +75,7 @@ RETURN (
 # How often the terms stand in the text, with less and less weight for each further time, and in how short a text:
 # whole numbers, so that every database and every page comes to the same.
 RANK = """
-CREATE FUNCTION {schema}.hansard_rank(beginning text, marks text[]) RETURNS bigint
+CREATE OR REPLACE FUNCTION {schema}.hansard_rank(beginning text, marks text[]) RETURNS bigint
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 AS $function$
 DECLARE
@@ -234,7 +234,11 @@ def upgrade() -> None:
     if not on_postgres():
         return
     connection = op.get_bind()
-    schema = connection.execute(text("SELECT current_schema()")).scalar_one()
+    make(connection, connection.execute(text("SELECT current_schema()")).scalar_one())
+
+
+def make(connection: Connection, schema: str) -> None:
+    """Make the functions; the helpers, on which an index may depend, are replaced where they stand."""
     for function in (WORDS, TERM, PHRASE, RANK, SEARCH):
         execute(connection, function, texts={"separators": SEPARATORS}, schema=schema)
     execute(connection, f"REVOKE ALL ON FUNCTION {search_postgres.FUNCTION} FROM PUBLIC")
