@@ -42,6 +42,12 @@ def test_what_is_not_stored_is_kept_and_of_the_rest_a_tail():
     assert channel.unstored == 20_000
 
 
+def test_after_the_largest_number_there_is_nothing():
+    channel = Channel()
+    channel.publish(said(0))
+    assert channel.since(2**63 - 1) == []
+
+
 async def test_who_waits_is_woken_by_what_comes_and_by_the_end():
     channel = Channel()
     first, end = asyncio.create_task(channel.beyond(-1)), asyncio.create_task(channel.beyond(0))

@@ -110,6 +110,8 @@ class Channel:
         first = self._events[0].sequence if self._events else self._stored + 1
         if after + 1 < first:
             return None
+        if after >= self.last:
+            return []
         # The numbers of one channel have no gap.
         return list(islice(self._events, after + 1 - first, None))
 
