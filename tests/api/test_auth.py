@@ -41,6 +41,7 @@ BAD = {
     "expired": f"Bearer {signed(exp=int(time.time()) - 1)}",
     "no expiry": f"Bearer {signed(exp=None)}",
     "an expiry that is no time": f"Bearer {signed(exp='tomorrow')}",
+    "an expiry beyond all time": f"Bearer {signed(exp=10**400)}",
     "not valid yet": f"Bearer {signed(nbf=int(time.time()) + 3600)}",
     "for another audience": f"Bearer {signed(aud='somebody else')}",
     "no subject": f"Bearer {signed(sub=None)}",

@@ -62,14 +62,14 @@ class Hs256Verifier:
             return known
         try:
             claims = jwt.decode(token, self._secret, algorithms=[ALGORITHM], options={"require": ["exp", "sub"]})
-            found = read_claims(claims)
+            found, expires = read_claims(claims), float(claims["exp"])
         except jwt.ExpiredSignatureError:
             raise unauthenticated(EXPIRED) from None
         except (jwt.PyJWTError, InvalidInput, ValueError, ArithmeticError, RecursionError):
             raise unauthenticated(INVALID) from None
         if self._only_user is not None and found.user_id != self._only_user:
             raise unauthenticated(INVALID)
-        self._known.keep(token, found, expires=float(claims["exp"]))
+        self._known.keep(token, found, expires=expires)
         return found
 
 

@@ -144,13 +144,13 @@ class JwksVerifier:
             if key is None:
                 raise unauthenticated(INVALID)
             claims = self._decode(token, key)
-            found = read_claims(claims)
+            found, expires = read_claims(claims), float(claims["exp"])
         except jwt.ExpiredSignatureError:
             raise unauthenticated(EXPIRED) from None
         except (jwt.PyJWTError, InvalidInput, ValueError, TypeError, ArithmeticError, RecursionError):
             raise unauthenticated(INVALID) from None
         if fresh is not None:
-            self._known.keep(token, found, expires=float(claims["exp"]), keys=fresh)
+            self._known.keep(token, found, expires=expires, keys=fresh)
         return found
 
     def _decode(self, token: str, key: _Key) -> dict[str, Any]:
