@@ -27,6 +27,16 @@ def test_a_person_manages_tasks_by_talking(ann: Person) -> None:
     assert (task["title"], task["completed"]) == ("buy milk", True)
 
 
+def test_what_is_too_deep_to_be_repeated_is_refused_before_anything_is_stored(ann: Person) -> None:
+    home = ann.sdk.conversations.create().id
+    headers = {"content-type": "application/json", "idempotency-key": "deep"}
+    for depth in range(940, 1000, 4):
+        body = f'{{"conversation":"{home}","input":"x","more":{"[" * depth}{"]" * depth}}}'
+        answer = ann.http.post("/v1/responses", content=body, headers=headers)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_json")
+    assert list(ann.sdk.conversations.items.list(home)) == []
+
+
 def test_no_item_that_may_be_stored_keeps_a_conversation_from_going_on(ann: Person) -> None:
     home = ann.sdk.conversations.create().id
     call_ids: list[Any] = [{}, [], 1]

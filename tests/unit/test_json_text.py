@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import given
 
-from hansard.utils.json_text import read_json, write_json
+from hansard.utils.json_text import DEEPEST, read_json, write_json
 from tests.support.items import HARD_STRINGS, exact, json_items, json_values
 
 
@@ -69,6 +69,8 @@ def test_objects_keep_the_order_of_their_keys():
         (b"[-Infinity]", "-Infinity"),
         (b"1e400", "beyond the range of a 64-bit float"),
         (b"-1e400", "beyond the range of a 64-bit float"),
+        (b"[" * (DEEPEST + 1) + b"]" * (DEEPEST + 1), f"nested too deeply; the limit is {DEEPEST} levels"),
+        (b"[" * 960 + b"]" * 960, "nested too deeply"),
         (b"[" * 100_000 + b"]" * 100_000, "nested too deeply"),
         (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "nested too deeply"),
         (b"9" * 5000, "whole number with too many digits"),
@@ -80,6 +82,13 @@ def test_what_is_not_exact_json_is_refused_in_words(raw, says):
     with pytest.raises(ValueError, match=f"^the body .*{says}") as caught:
         read_json(raw)
     assert type(caught.value) is ValueError
+
+
+def test_what_may_be_read_may_be_written():
+    deep = b"[" * DEEPEST + b"]" * DEEPEST
+    assert write_json(read_json(deep)) == deep
+    flat = b"[" + b"[[]]," * 1000 + b'"[[["]'
+    assert write_json(read_json(flat)) == flat
 
 
 @pytest.mark.parametrize("raw", [b'{"secret":1,"secret":2}', b'["secret', b'"\\qsecret"', b"secret", b'"secret\xff"'])

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from hansard.errors import InvalidInput, TooLarge
 from hansard.models.limits import ITEM_BYTES, JsonObject, storable
+from hansard.utils.json_text import is_deeper
 
 ROLES = frozenset({"user", "assistant", "system", "developer", "tool"})
 KIND_CODE_POINTS = 64
@@ -147,7 +148,7 @@ def _exact_json(item: JsonObject, *, param: str) -> str:
         )
         raise InvalidInput(message, param=param, code="invalid_json_value")
     brackets = payload.count("[") + payload.count("{")
-    if (brackets > NESTING or payload.startswith(_PAIRED)) and _depth(item) > NESTING:
+    if (brackets > NESTING or payload.startswith(_PAIRED)) and is_deeper(item, NESTING):
         raise _too_deep(param)
     return payload
 
@@ -177,20 +178,6 @@ def _unescaped(value: object) -> str:
 def _too_deep(param: str) -> InvalidInput:
     message = f"{param} is nested too deeply; the limit is {NESTING} levels"
     return InvalidInput(message, param=param, code="nested_too_deeply")
-
-
-def _depth(item: object) -> int:
-    deepest, level = 0, [item]
-    while level:
-        deepest += 1
-        children: list[object] = []
-        for value in level:
-            if isinstance(value, dict):
-                children.extend(value.values())
-            elif isinstance(value, list):
-                children.extend(value)
-        level = [child for child in children if isinstance(child, dict | list)]
-    return deepest
 
 
 def _check_size(item: JsonObject, *, param: str, limit: int) -> None:

@@ -8,7 +8,12 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
+
+# Deep enough for a hundred levels of an item inside of a request, and so far from what Python can do that whatever was
+# read can be written, compared and walked through from anywhere.
+DEEPEST: Final = 256
+_TOO_DEEP: Final = f"the body is nested too deeply; the limit is {DEEPEST} levels"
 
 
 def read_json(raw: bytes) -> Any:
@@ -17,7 +22,7 @@ def read_json(raw: bytes) -> Any:
     Raises `ValueError` with a sentence for the caller, which repeats none of the document's text.
     """
     try:
-        return json.loads(
+        value = json.loads(
             raw.decode("utf-8"),
             object_pairs_hook=_unique_keys,
             parse_constant=_no_constant,
@@ -29,8 +34,23 @@ def read_json(raw: bytes) -> Any:
     except json.JSONDecodeError as error:
         message = f"the body is not JSON: {error.msg} at line {error.lineno} column {error.colno}"
     except RecursionError:
-        message = "the body is nested too deeply"
+        message = _TOO_DEEP
+    else:
+        if raw.count(b"[") + raw.count(b"{") <= DEEPEST or not is_deeper(value, DEEPEST):
+            return value
+        message = _TOO_DEEP
     raise ValueError(message)
+
+
+def is_deeper(value: object, levels: int) -> bool:
+    """Say whether lists and objects stand inside of one another in more than so many levels."""
+    level = [value]
+    for _ in range(levels + 1):
+        holders = [one for one in level if isinstance(one, dict | list)]
+        if not holders:
+            return False
+        level = [child for one in holders for child in (one.values() if isinstance(one, dict) else one)]
+    return True
 
 
 def write_json(value: object) -> bytes:
