@@ -17,8 +17,9 @@ from typer.testing import CliRunner, Result
 
 from hansard.cli.main import app
 from hansard.config import Settings, environment_name
-from hansard.database import migrations
+from hansard.database import migrations, search_index
 from hansard.database.doctor import Finding, Grade, examine, worst
+from hansard.models.search import SearchSettings
 from hansard.utils.clock import utc_now
 from tests.support.logins import Login
 from tests.support.pg_server import PostgresServer, running_postgres
@@ -33,8 +34,14 @@ KEY_DATA = re.compile(rb"K\x00\x00\x00\x0c....", re.DOTALL)
 def server() -> Iterator[PostgresServer]:
     """A server with PostgreSQL's own, durable settings."""
     with running_postgres(durable=True) as server:
-        server.make_template("migrated", migrations.upgrade)
+        server.make_template("migrated", prepare)
         yield server
+
+
+def prepare(url: str) -> None:
+    """Bring a database to what `hansard db upgrade` makes of it."""
+    migrations.upgrade(url)
+    assert search_index.apply(url, SearchSettings()) == []
 
 
 @pytest.fixture
@@ -131,7 +138,7 @@ class TestAServer:
 
     def test_reports_a_role_that_is_not_there(self, service_url):
         found = problems(examine(service_url, role="nobody_of_ours"))
-        assert {finding.check for finding in found} == {"runtime role", "isolation"}
+        assert {finding.check for finding in found} == {"runtime role", "isolation", "search"}
 
     @pytest.mark.parametrize("attribute", ["LOGIN", "SUPERUSER", "BYPASSRLS"])
     def test_reports_a_runtime_role_that_would_not_be_bound(self, url, service_url, attribute):
@@ -219,6 +226,17 @@ class TestAServer:
         found = problem(examine(service_url))
         assert (found.check, found.grade) == ("tables", Grade.FAILURE)
         assert "ix_conversations_active" in found.told
+
+    def test_reports_searches_that_have_no_index(self, url, service_url):
+        execute(url, "DROP INDEX ix_messages_search_words_simple", "ALTER FUNCTION hansard_search SECURITY INVOKER")
+        found = problem(examine(service_url))
+        assert (found.check, found.grade) == ("search", Grade.WARNING)
+        assert f"{ROLE}_search" in found.told
+        assert "ix_messages_search_words_simple" in found.told
+        assert "hansard db search" in str(found.advice)
+        assert problems(examine(service_url, search=SearchSettings("off"))) == []
+        assert search_index.apply(url, SearchSettings()) == []
+        assert problems(examine(service_url)) == []
 
     def test_reports_columns_that_keep_us_from_making_users(self, url, service_url):
         execute(url, 'ALTER TABLE "user" ADD COLUMN "emailVerified" boolean NOT NULL')

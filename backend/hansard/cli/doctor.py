@@ -26,7 +26,13 @@ def doctor(
     url = settings.database_url.get_secret_value()
     embedded = settings.jwt_secret_key is None and parse_url(url).is_sqlite
     direct = settings.database_url_direct is not None
-    findings = examine(url, role=settings.database_role, production=not embedded, direct=direct)
+    findings = examine(
+        url,
+        role=settings.database_role,
+        production=not embedded,
+        direct=direct,
+        search=settings.search_settings,
+    )
     if as_json:
         typer.echo(json.dumps({"grade": worst(findings).name.lower(), "findings": [_plain(one) for one in findings]}))
     else:

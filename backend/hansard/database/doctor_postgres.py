@@ -9,10 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from hansard.database import isolation_check
+from hansard.database import isolation_check, search_postgres
 from hansard.database.doctor_common import examine_revision, examine_tables, examine_users
 from hansard.database.findings import Finding, Grade
 from hansard.database.roles import Login, minimal_login_sql, missing_sql, read_login, read_role
+from hansard.models.search import SearchSettings
 from hansard.utils.clock import Clock
 
 _OLDEST = 15
@@ -21,9 +22,9 @@ _SKEW_HARMFUL = timedelta(seconds=30)
 
 
 def examine_server(
-    connection: Connection, *, role: str, production: bool, direct: bool, clock: Clock
+    connection: Connection, *, role: str, production: bool, direct: bool, search: SearchSettings, clock: Clock
 ) -> Iterator[Finding]:
-    """Look at server, connection, login, role, isolation and schema, in this order."""
+    """Look at server, connection, login, role, isolation, schema and search, in this order."""
     yield _version(connection)
     yield _encoding(connection)
     yield _writable(connection)
@@ -40,6 +41,7 @@ def examine_server(
         yield from _isolation(connection, role)
         yield from examine_tables(connection)
         yield from examine_users(connection)
+        yield _search(connection, search, role)
 
 
 def _version(connection: Connection) -> Finding:
@@ -184,6 +186,15 @@ def _isolation(connection: Connection, role: str) -> Iterator[Finding]:
         count = len(isolation_check.isolated_tables())
         told = f"row-level security is on, forced and as it was made, on {count} tables; on task for the runtime role"
         yield Finding("isolation", Grade.OK, told)
+
+
+def _search(connection: Connection, search: SearchSettings, role: str) -> Finding:
+    missing = search_postgres.lacks(connection, search, role=role)
+    if not missing:
+        return Finding("search", Grade.OK, "off" if search.mode == "off" else "every search is answered from an index")
+    told = f"a search reads all of the user's messages: there is not {' and not '.join(missing)}"
+    advice = "run: hansard db search (it makes what is missing, or says what an administrator must run)"
+    return Finding("search", Grade.WARNING, told, advice)
 
 
 def _show(connection: Connection, name: str) -> str:

@@ -64,6 +64,18 @@ def apply(connection: Connection, settings: SearchSettings, *, role: str) -> lis
     return told + _apply_indexes(connection, {index.name: index for index in _indexes(settings)})
 
 
+def lacks(connection: Connection, settings: SearchSettings, *, role: str) -> list[str]:
+    """Return what is missing for searches to be quick."""
+    if settings.mode == "off":
+        return []
+    ready = {name for name, valid in connection.execute(_STANDING) if valid}
+    missing = [f"the index {index.name}" for index in _indexes(settings) if index.name not in ready]
+    reader = search_role(role)
+    if connection.execute(_OWNER).scalar() != reader:
+        missing.insert(0, f"the way past row-level security, by the role {reader}")
+    return missing
+
+
 def remove(connection: Connection) -> None:
     """Drop the indexes and all that lets the function past row-level security."""
     for name, _valid in connection.execute(_STANDING).all():
