@@ -38,6 +38,9 @@ class MistakenDatabase(Database):
     async def read(self, user_id: str, script: Script) -> list[Rows]:
         return await super().read(self._run_for(user_id), self._mistaken(script))
 
+    async def read_together(self, user_id: str, script: Script) -> list[Rows]:
+        return await super().read_together(self._run_for(user_id), self._mistaken(script))
+
     async def write(self, user_id: str, script: Script, *, idempotent: bool = False) -> list[Rows]:
         return await super().write(self._run_for(user_id), self._mistaken(script), idempotent=idempotent)
 
