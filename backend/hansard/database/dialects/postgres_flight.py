@@ -27,6 +27,9 @@ from psycopg.errors import error_from_result
 from hansard.database.statement import Rows
 
 ANSWER_SECONDS = 60.0
+# How often a flight looks at its socket by itself. uvloop watches a socket no more once it is reset, after one call of
+# the reader: when there was something to read still, such as a server's last words, nobody hears of the end.
+LOOK_SECONDS = 1.0
 # How long a flight that nobody waits for may go on, and how long it may take to ask the server to end it.
 SETTLE_SECONDS = 1.0
 CANCEL_SECONDS = 5.0
@@ -86,6 +89,7 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket, self._read)
         self._patience: asyncio.TimerHandle
+        self._latest = 0.0
         self.idle_since = 0.0
 
     @property
@@ -166,7 +170,8 @@ class Connection:
         for command in commands:
             self._send(command)
         self._pgconn.pipeline_sync()
-        self._patience = self._loop.call_later(ANSWER_SECONDS, self._lose)
+        self._latest = self._loop.time() + ANSWER_SECONDS
+        self._be_patient()
         self._push()
 
     def _send(self, command: Command) -> None:
@@ -203,6 +208,20 @@ class Connection:
             self._loop.add_writer(self._socket, self._push)
         elif waited and not self._unsent:
             self._loop.remove_writer(self._socket)
+
+    def _be_patient(self) -> None:
+        self._patience = self._loop.call_later(min(LOOK_SECONDS, ANSWER_SECONDS), self._look)
+
+    def _look(self) -> None:
+        """Read what the event loop has not told of, and give a server up that is silent for too long."""
+        if self._poll.poll(0):
+            self._read()
+        if self._landing is None:
+            return
+        if self._loop.time() >= self._latest:
+            self._lose()
+        else:
+            self._be_patient()
 
     def _read(self) -> None:
         """Take what the network has brought."""
