@@ -16,7 +16,8 @@ from hansard.services.turns import Turns
 from hansard.services.watch import LONGEST, SHORTEST, Waiter
 from hansard.store.contract import UserStore
 
-_PAGE: Final = 100
+# A reader who does not read holds one page: of the largest items, spelled, four times their 20 MiB.
+_PAGE: Final = 20
 # How often the database is asked while nothing happens: at most this many seconds apart, until that many seconds
 # have passed. After the last it is asked no more, so that it can go to sleep.
 _PHASES: Final = ((30.0, LONGEST), (120.0, 5.0))
