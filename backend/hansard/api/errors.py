@@ -46,6 +46,8 @@ _CONFLICTS: Final[Mapping[type[Conflict], str]] = {
     IdempotencyConflict: "idempotency_key_reused",
     RevisionConflict: "revision_conflict",
 }
+_KEY: Final = "idempotency-key"
+_WITH_ITS_KEY: Final = "The database cannot be reached. Send it again with its key: whatever happened, it is done once."
 # In the API's own words and code: SDKs and agents wait and try again on exactly this one.
 _LOCKED = "Another process is currently operating on this conversation. Please retry in a few seconds."
 
@@ -164,6 +166,9 @@ def _server_fault(error: HansardError) -> Fault:
 async def _on_hansard_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HansardError)
     fault = fault_of(error, path_params=request.path_params)
+    if isinstance(error, DatabaseUnavailable) and _KEY in request.headers:
+        # It may have been the second attempt that found no database, after a first whose end nobody saw.
+        fault = fault._replace(message=_WITH_ITS_KEY)
     if fault.status >= _SERVER_ERROR:
         # Told now: the framework forgets where an error came from once it is answered.
         reason = {"reason": str(error)} if isinstance(error, DatabaseError) else {}
