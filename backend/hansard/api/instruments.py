@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from hansard.database import Connections
 from hansard.errors import ConfigurationError
 from hansard.store.contract import Store
 from hansard.store.observed import ObservedStore
 
 if TYPE_CHECKING:
-    from hansard.api.metrics import Metrics
+    from hansard.api.metrics import Metrics, Sample
     from hansard.api.tracing import Tracing
-
-# How many turns run, and what the pool of connections does, where there is one.
-Sample: TypeAlias = tuple[int, Connections | None]
 
 
 class Instruments:

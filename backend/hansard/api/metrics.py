@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, TypeAlias
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
@@ -21,9 +21,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hansard.api.auth import INVALID, unauthenticated
 from hansard.api.middleware import CLIENT_GONE, known_method
+from hansard.database import Connections
 
-if TYPE_CHECKING:
-    from hansard.api.instruments import Sample
+# How many turns run, and what the pool of connections does, where there is one.
+Sample: TypeAlias = tuple[int, Connections | None]
 
 _TEXT: Final = "text/plain; version=0.0.4"
 _ANSWER_SECONDS: Final = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)

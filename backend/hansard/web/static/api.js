@@ -63,3 +63,4 @@ export const get = (path, query = null) => exchange("GET", query ? `${path}?${ne
 export const post = (path, body = {}, options = {}) => exchange("POST", path, { ...options, body });
 export const remove = (path) => exchange("DELETE", path);
 export const conversationPath = (id, rest = "") => `v1/conversations/${encodeURIComponent(id)}${rest}`;
+export const titleOf = (conversation) => conversation?.title ?? "New conversation";

@@ -1,9 +1,9 @@
 // Put the page together: who is signed in, which conversation is open, and what the parts tell each other.
 
-import { get, onSignedOut, post } from "./api.js";
+import { get, onSignedOut, post, titleOf } from "./api.js";
 import { Composer } from "./composer.js";
 import { $, el, toast } from "./dom.js";
-import { Sidebar, titleOf } from "./sidebar.js";
+import { Sidebar } from "./sidebar.js";
 
 const ROUTE = /^#\/c\/(conv_[0-9a-f]{48})(?:\/([a-z]+_[0-9a-f]{48}))?$/;
 const FRESH_MS = 20_000; // while somebody is there, the list is asked for this often
@@ -185,7 +185,7 @@ function signedOut(reason) {
 
 function entitle(of) {
   titled = of ?? null;
-  const title = of ? titleOf(of) : "New conversation";
+  const title = titleOf(of);
   $("actions").hidden = !of;
   $("title").textContent = title;
   document.title = of ? `${title} · Hansard` : "Hansard";

@@ -1,8 +1,7 @@
 // Look for messages, and show where the words stand.
 
-import { get } from "./api.js";
+import { get, titleOf } from "./api.js";
 import { $, el } from "./dom.js";
-import { titleOf } from "./sidebar.js";
 
 const PAGE = 20;
 const SPEAKERS = { user: "You", assistant: "Assistant" };

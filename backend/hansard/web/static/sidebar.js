@@ -1,15 +1,12 @@
 // List conversations by recent activity, or what a search found in them.
 
-import { conversationPath, get, post, remove } from "./api.js";
+import { conversationPath, get, post, remove, titleOf } from "./api.js";
 import { $, ask, composing, el, icon, settle, toast } from "./dom.js";
 
 const PAGE = 30;
 const SEARCH_MS = 250;
 const DAY = 86_400_000;
 const TITLE_LIMIT = 255;
-const UNTITLED = "New conversation";
-
-export const titleOf = (conversation) => conversation.title ?? UNTITLED;
 
 export class Sidebar {
   #rows = new Map(); // id -> { conversation, node }, in the order of the list
