@@ -56,7 +56,7 @@ def serve(
         _check_upstream(settings, host, listener.getsockname()[1])
         _greet(access, host, listener.getsockname()[1])
         uvicorn.run(
-            "hansard.app:create_app",
+            "hansard.cli.worker:create",
             factory=True,
             fd=listener.fileno(),
             workers=workers,
