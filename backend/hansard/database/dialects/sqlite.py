@@ -6,11 +6,10 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
-from typing import TypeVar
 
 from sqlalchemy import Dialect
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
@@ -22,7 +21,6 @@ from hansard.database.statement import PreparedCall, Rows
 from hansard.errors import OutcomeUnknown
 from hansard.utils.witness import testify
 
-T = TypeVar("T")
 READERS = 4
 
 
@@ -68,9 +66,9 @@ class SqliteBackend:
         job = Job(calls)
         self._writer.submit(job)
         try:
-            return await _outcome(job.done)
+            return await job.result(withdraw=True)
         finally:
-            testify(done=_is_done(job.done))
+            testify(done=_is_done(job))
 
     @asynccontextmanager
     async def transaction(self, user_id: str) -> AsyncIterator[SqliteTransaction]:
@@ -79,7 +77,7 @@ class SqliteBackend:
         block = Block()
         self._writer.submit(block)
         try:
-            await _outcome(block.begun)
+            await block.begun.result(withdraw=True)
             yield SqliteTransaction(user_id, block)
         except BaseException:
             await _say(block, "ROLLBACK")
@@ -87,9 +85,9 @@ class SqliteBackend:
         commit = Control("COMMIT")
         block.ask(commit)
         try:
-            await _finished(commit.done)
+            await commit.result()
         finally:
-            testify(done=_is_done(commit.done))
+            testify(done=_is_done(commit))
 
     async def ping(self) -> None:
         """Read one row."""
@@ -154,7 +152,7 @@ class SqliteTransaction:
         """Run a script under a savepoint of its own."""
         job = Job(calls)
         self._block.ask(job)
-        return await _outcome(job.done)
+        return await job.result(withdraw=True)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
@@ -172,34 +170,17 @@ class SqliteTransaction:
         await _say(self._block, f"RELEASE {name}")
 
 
-def _is_done(future: Future[T]) -> bool | None:
+def _is_done(ticket: Job | Control) -> bool | None:
     """Say whether the writer did what was asked; ``None`` when SQLite itself does not know."""
-    if not future.done() or future.cancelled():
-        return False
-    error = future.exception()
-    return None if isinstance(error, OutcomeUnknown) else error is None
+    if isinstance(ticket.outcome, OutcomeUnknown):
+        return None
+    return ticket.outcome is not None and not isinstance(ticket.outcome, Exception)
 
 
 async def _say(block: Block, sql: str) -> None:
     """Give the block a statement of transaction control, unless it is over or never began."""
-    began = block.begun.done() and not block.begun.cancelled() and block.begun.exception() is None
-    if began and not block.over:
+    if block.begun.outcome is True and not block.over:
         step = Control(sql)
         block.ask(step)
-        await _finished(step.done)
-
-
-async def _outcome(future: Future[T]) -> T:
-    """Wait for the writer; a cancelled caller withdraws what has not begun, else leaves when it is done or undone."""
-    return await _finished(future, withdraw=True)
-
-
-async def _finished(future: Future[T], *, withdraw: bool = False) -> T:
-    """Wait for the writer, also when cancelled: the end of a transaction is never withdrawn."""
-    waiting = asyncio.wrap_future(future)
-    try:
-        return await asyncio.shield(waiting)
-    except asyncio.CancelledError:
-        if not (withdraw and future.cancel()):
-            await asyncio.wait([waiting])
-        raise
+        # The end of a transaction is never withdrawn.
+        await step.result()

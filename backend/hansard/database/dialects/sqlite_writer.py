@@ -1,8 +1,8 @@
 """Write to SQLite from one thread, and let waiting writers share a commit.
 
 SQLite has one writer at a time and every commit is an fsync. So one thread owns the writing connection and
-takes all scripts that wait: one transaction, a savepoint for each caller, one commit, and only then does
-anybody hear of success. A caller's error undoes its savepoint alone.
+takes all scripts that wait: one transaction, one commit, and only then does anybody hear of success. When a script
+fails, the group is undone and done again with a savepoint for each caller, so that an error undoes its own alone.
 """
 
 from __future__ import annotations
@@ -17,38 +17,34 @@ from pathlib import Path
 
 from hansard.database.dialects.base import TRANSACTION_SECONDS, block_over
 from hansard.database.dialects.sqlite_connection import Connection, connect, run_script, translate
+from hansard.database.dialects.sqlite_tickets import Ticket, tell
 from hansard.database.statement import PreparedCall, Rows
 from hansard.errors import DatabaseError, DatabaseUnavailable, OutcomeUnknown
 
 GROUP_SIZE = 128
 
 
-class Job:
-    """Hold a script that waits for the writer, and the future that its caller waits for."""
-
-    __slots__ = ("calls", "done", "outcome")
+class Job(Ticket[list[Rows]]):
+    """Be a script that waits for the writer."""
 
     def __init__(self, calls: Sequence[PreparedCall]) -> None:
+        super().__init__()
         self.calls = calls
-        self.done: Future[list[Rows]] = Future()
-        self.outcome: list[Rows] | Exception | None = None
 
 
-class Control:
-    """Hold a statement of transaction control."""
-
-    __slots__ = ("done", "sql")
+class Control(Ticket[bool]):
+    """Be a statement of transaction control that waits for its turn in a block."""
 
     def __init__(self, sql: str) -> None:
+        super().__init__()
         self.sql = sql
-        self.done: Future[None] = Future()
 
 
 class Block:
     """Hold the writer for one caller until it commits, rolls back or has had its time."""
 
     def __init__(self) -> None:
-        self.begun: Future[None] = Future()
+        self.begun = Ticket[bool]()
         self.over = False
         self._lock = threading.Lock()
         self._steps: queue.SimpleQueue[Job | Control] = queue.SimpleQueue()
@@ -59,7 +55,7 @@ class Block:
             if not self.over:
                 self._steps.put(step)
                 return
-        step.done.set_exception(block_over())
+        _end(step, block_over())
 
     def serve(self, connection: Connection) -> None:
         """Do what is asked until the block ends; runs on the writer's thread."""
@@ -76,8 +72,8 @@ class Block:
             self.over = True
         while not self._steps.empty():
             left = self._steps.get()
-            if left.done.set_running_or_notify_cancel():
-                left.done.set_exception(block_over())
+            if left.claim():
+                _end(left, block_over())
 
 
 class Writer(threading.Thread):
@@ -110,7 +106,7 @@ class Writer(threading.Thread):
             if isinstance(entry, Block):
                 _serve_block(connection, entry)
             else:
-                _serve_group(connection, [job for job in self._group(entry) if job.done.set_running_or_notify_cancel()])
+                _serve_group(connection, [job for job in self._group(entry) if job.claim()])
         connection.close()
 
     def _next(self) -> Job | Block | None:
@@ -131,33 +127,45 @@ def _serve_group(connection: Connection, group: list[Job]) -> None:
     if not group:
         return
     try:
-        connection.execute("BEGIN IMMEDIATE")
-        for job in group:
-            _run_job(connection, job)
-        connection.execute("COMMIT")
+        if not _all_went_well(connection, group):
+            connection.execute("BEGIN IMMEDIATE")
+            for job in group:
+                _run_job(connection, job)
+            connection.execute("COMMIT")
     except (sqlite3.Error, DatabaseError) as error:
         failure = _abandon(connection, error)
         for job in group:
             job.outcome = failure
-    for job in group:
-        _settle(job)
+    tell(group)
+
+
+def _all_went_well(connection: Connection, group: list[Job]) -> bool:
+    """Run and commit all as one; when any of them fails nothing is written, and the others may not be to blame."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        outcomes = [run_script(connection, job.calls) for job in group]
+    except Exception:  # noqa: BLE001 - which of them raised what is found out one by one
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        return False
+    connection.execute("COMMIT")
+    for job, outcome in zip(group, outcomes, strict=True):
+        job.outcome = outcome
+    return True
 
 
 def _take_step(connection: Connection, step: Job | Control) -> None:
-    if not step.done.set_running_or_notify_cancel():
+    if not step.claim():
         return
     try:
         if isinstance(step, Job):
             _run_job(connection, step)
         else:
             connection.execute(step.sql)
+            step.outcome = True
     except (sqlite3.Error, DatabaseError) as error:
-        step.done.set_exception(_abandon(connection, error))
-        return
-    if isinstance(step, Job):
-        _settle(step)
-    else:
-        step.done.set_result(None)
+        step.outcome = _abandon(connection, error)
+    tell([step])
 
 
 def _run_job(connection: Connection, job: Job) -> None:
@@ -182,21 +190,20 @@ def _abandon(connection: Connection, error: sqlite3.Error | DatabaseError) -> Da
     return translate(error) if isinstance(error, sqlite3.Error) else error
 
 
-def _settle(job: Job) -> None:
-    if isinstance(job.outcome, Exception):
-        job.done.set_exception(job.outcome)
-    else:
-        assert job.outcome is not None
-        job.done.set_result(job.outcome)
+def _end(step: Job | Control, error: DatabaseError) -> None:
+    step.outcome = error
+    tell([step])
 
 
 def _serve_block(connection: Connection, block: Block) -> None:
-    if not block.begun.set_running_or_notify_cancel():
+    if not block.begun.claim():
         return
     try:
         connection.execute("BEGIN IMMEDIATE")
     except sqlite3.Error as error:
-        block.begun.set_exception(translate(error))
-        return
-    block.begun.set_result(None)
-    block.serve(connection)
+        block.begun.outcome = translate(error)
+    else:
+        block.begun.outcome = True
+    tell([block.begun])
+    if block.begun.outcome is True:
+        block.serve(connection)
