@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 Contestants = dict[str, dict[str, Any]]
 LATENCY, RATE = "rounds_p50_ms", "rounds_per_second"
 AT_ONCE = "append, 16 at once"
-OURS, OURS_PREPARED, OURS_SQLITE = "Hansard", "Hansard, prepared", "Hansard on SQLite"
+OURS, OURS_PREPARED = "Hansard", "Hansard, prepared"
+OURS_SQLITE, OURS_SQLITE_BARE = "Hansard on SQLite", "Hansard on SQLite, no search"
 HAND, HAND_PREPARED = "pipeline, psycopg", "pipeline, psycopg, prepared"
 KEPT, PER_REQUEST, SESSION = "openai-agents, object kept", "openai-agents, per request", "openai-agents SQLiteSession"
 OTHERS = ("langchain-postgres", "google-adk", "chainlit", "agno", "langgraph")
@@ -37,6 +38,8 @@ BARS = (
     *_hand(OURS, HAND, ""),
     *_hand(OURS_PREPARED, HAND_PREPARED, ", both prepared"),
     Bar("appends/s at 16 ÷ openai-agents, object kept", OURS, KEPT, AT_ONCE, RATE, 3, most=False),
+    # It prepares its statements, as SQLAlchemy does on asyncpg.
+    Bar("appends/s at 16 ÷ openai-agents, both prepared", OURS_PREPARED, KEPT, AT_ONCE, RATE, 3, most=False),
     Bar("appends/s at 16 ÷ openai-agents, per request", OURS, PER_REQUEST, AT_ONCE, RATE, 10, most=False),
     Bar("load 1000: openai-agents ÷ ours", OURS, KEPT, "load 1000", LATENCY, 2, most=False, inverse=True),
     *(
@@ -45,6 +48,8 @@ BARS = (
     ),
     Bar("SQLite: appends/s at 16 ÷ SQLiteSession", OURS_SQLITE, SESSION, AT_ONCE, RATE, 3, most=False),
     Bar("SQLite: append ÷ SQLiteSession", OURS_SQLITE, SESSION, "append", LATENCY, 1, most=True),
+    Bar("SQLite, no search: appends/s at 16 ÷ SQLiteSession", OURS_SQLITE_BARE, SESSION, AT_ONCE, RATE, 3, most=False),
+    Bar("SQLite, no search: append ÷ SQLiteSession", OURS_SQLITE_BARE, SESSION, "append", LATENCY, 1, most=True),
 )
 
 
