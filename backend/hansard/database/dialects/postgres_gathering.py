@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from hansard.database.dialects.postgres_flight import Command
 from hansard.database.statement import Rows
@@ -16,7 +17,8 @@ Send: TypeAlias = Callable[[Sequence[Command]], Awaitable[list[Rows]]]
 MOST_TOGETHER: Final = 256
 
 
-class _Read(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class _Read:
     commands: Sequence[Command]
     rows: asyncio.Future[list[Rows]]
 
@@ -27,28 +29,40 @@ class Gathering:
     def __init__(self, send: Send) -> None:
         self._send = send
         self._waiting: list[_Read] = []
-        self._flying: set[asyncio.Task[None]] = set()
+        self._flying: dict[asyncio.Task[None], Sequence[_Read]] = {}
 
     async def read(self, commands: Sequence[Command]) -> list[Rows]:
-        """Return the rows of each command whose rows are wanted."""
+        """Return the rows of each command whose rows are wanted.
+
+        When all are cancelled who asked together, the last of them leaves when nothing of theirs is under way.
+        """
         loop = asyncio.get_running_loop()
         if not self._waiting:
             loop.call_soon(self._depart)
         read = _Read(commands, loop.create_future())
         self._waiting.append(read)
-        return await read.rows
+        try:
+            return await read.rows
+        except asyncio.CancelledError:
+            abandoned = [flight for flight, reads in self._flying.items() if read in reads and not _wanted(reads)]
+            if abandoned:
+                await asyncio.wait(abandoned)
+            raise
 
     def _depart(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        task = asyncio.create_task(self._fly_all(waiting))
-        self._flying.add(task)
-        task.add_done_callback(self._flying.discard)
+        waiting, self._waiting = _wanted(self._waiting), []
+        if waiting:
+            flight = asyncio.create_task(self._fly_all(waiting))
+            self._flying[flight] = waiting
+            flight.add_done_callback(self._flying.pop)
 
     async def _fly_all(self, reads: Sequence[_Read]) -> None:
         for first in range(0, len(reads), MOST_TOGETHER):
-            await self._fly(reads[first : first + MOST_TOGETHER])
+            await self._fly(_wanted(reads[first : first + MOST_TOGETHER]))
 
     async def _fly(self, reads: Sequence[_Read]) -> None:
+        if not reads:
+            return
         try:
             rows = iter(await self._send([command for read in reads for command in read.commands]))
         except Exception as error:  # noqa: BLE001 - whoever asked hears of it, whatever it is
@@ -60,3 +74,8 @@ class Gathering:
             theirs = list(islice(rows, sum(command.wanted for command in read.commands)))
             if not read.rows.done():
                 read.rows.set_result(theirs)
+
+
+def _wanted(reads: Sequence[_Read]) -> list[_Read]:
+    """Return those that somebody waits for."""
+    return [read for read in reads if not read.rows.done()]
