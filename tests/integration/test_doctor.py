@@ -2,9 +2,7 @@
 
 import json
 import re
-import socket
 import sqlite3
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -23,11 +21,10 @@ from hansard.models.search import SearchSettings
 from hansard.utils.clock import utc_now
 from tests.support.logins import Login
 from tests.support.pg_server import PostgresServer, running_postgres
+from tests.support.renumbering import renumbered
 
 SECRET = "a-secret-of-more-than-thirty-two-bytes-for-tests"
 ROLE = migrations.DEFAULT_ROLE
-# What a server greets with: the length of the message, the number of its process; a secret follows.
-KEY_DATA = re.compile(rb"K\x00\x00\x00\x0c....", re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -256,14 +253,8 @@ class TestAPooler:
 
     @pytest.fixture
     def pooled(self, service_url: str) -> Iterator[str]:
-        parts = urlsplit(service_url)
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            target = (str(parts.hostname), int(parts.port or 0))
-            thread = threading.Thread(target=renumber, args=(listener, target), daemon=True)
-            thread.start()
-            yield service_url.replace(f":{parts.port}/", f":{listener.getsockname()[1]}/")
-            thread.join(10)
-            assert not thread.is_alive()
+        with renumbered(service_url) as url:
+            yield url
 
     def test_is_noticed(self, pooled):
         found = problem(examine(pooled))
@@ -276,22 +267,6 @@ class TestAPooler:
         assert [finding.told for finding in found if finding.check == "pooler"] == [
             "a pooler stands in between; migrations have a URL of their own"
         ]
-
-
-def renumber(listener: socket.socket, target: tuple[str, int]) -> None:
-    """Carry one connection, with another process number in the server's greeting."""
-    with listener.accept()[0] as client, socket.create_connection(target) as server:
-
-        def upwards() -> None:
-            while data := client.recv(65536):
-                server.sendall(data)
-            server.shutdown(socket.SHUT_WR)
-
-        thread = threading.Thread(target=upwards, daemon=True)
-        thread.start()
-        while data := server.recv(65536):
-            client.sendall(KEY_DATA.sub(b"K\x00\x00\x00\x0c\x00\x00\x00\x07", data))
-        thread.join(10)
 
 
 class TestAFile:

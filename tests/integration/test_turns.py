@@ -3,8 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from typing import TypeAlias
+from collections.abc import AsyncGenerator
 from uuid import UUID
 
 import pytest
@@ -20,23 +19,9 @@ from hansard.services.turns import Turns
 from hansard.store.contract import UserStore
 from hansard.store.sql import SqlStore
 from hansard.utils.ids import new_uuid, parse
+from tests.support.agents import DONE, Script, Scripted, echo, pieces, user_says
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-Script: TypeAlias = Callable[[AgentRequest], AsyncGenerator[Event | Outcome, None]]
-DONE = Outcome("completed")
-
-
-class Scripted:
-    """An agent that does what a test wrote down, and remembers what it was asked."""
-
-    def __init__(self, script: Script) -> None:
-        self._script = script
-        self.asked: list[AgentRequest] = []
-
-    def answer(self, request: AgentRequest) -> AsyncGenerator[Event | Outcome, None]:
-        self.asked.append(request)
-        return self._script(request)
 
 
 def turns_of(script: Script, *, tools: list[Tool] | None = None, history: Budget | None = None) -> Turns:
@@ -46,21 +31,6 @@ def turns_of(script: Script, *, tools: list[Tool] | None = None, history: Budget
         tools_for=lambda _: tools or [],
         history=history,
     )
-
-
-def user_says(text: str) -> dict:
-    return message_item("user", "completed", text)
-
-
-async def pieces(*texts: str) -> AsyncIterator[str]:
-    for text in texts:
-        yield text
-
-
-async def echo(request: AgentRequest) -> AsyncGenerator[Event | Outcome, None]:
-    async for event in Answer().message(pieces("You said: ", request.history[-1]["content"][0]["text"])):
-        yield event
-    yield DONE
 
 
 async def texts(user: UserStore, conversation_id: UUID) -> list[str]:

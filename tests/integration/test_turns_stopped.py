@@ -1,0 +1,86 @@
+"""A turn ends when it is stopped, from wherever, and keeps what it said."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from hansard.agents.events import Answer
+from hansard.agents.protocol import AgentRequest, Event, Outcome
+from hansard.errors import ShuttingDown
+from hansard.services import running
+from hansard.services.keeper import Pace
+from tests.support.agents import Prompted, Scripted, pieces
+from tests.support.turns import ask, stored, text_of, told, turns_with
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_a_turn_is_stopped_from_another_process_and_keeps_what_it_said(store, user, elsewhere):
+    other, there = elsewhere
+    agent = Prompted()
+    turns = turns_with(agent, pace=Pace(lease_seconds=0.6, batch_seconds=0.01))
+    turn = await ask(turns, user)
+    agent.say("So far")
+    await stored(user, turn, "So far")
+    listening = asyncio.create_task(told(turns, turn))
+    response = await other.cancel(there, turn.id)
+    assert (response["status"], text_of(response)) == ("cancelled", "So far")
+    assert await other.cancel(there, turn.id) == response
+    events = await listening
+    assert json.loads(events[-1].data)["response"] == response
+    assert await told(other, await other.find(there, turn.id)) == events
+    await turns.aclose()
+
+
+async def test_a_finished_turn_stays_as_it_is_when_it_is_cancelled(turns, agent, user):
+    agent.say("All", None)
+    turn = await ask(turns, user)
+    response = await turns.finished(turn)
+    assert await turns.cancel(user, turn.id) == response
+
+
+async def test_when_the_server_is_stopped_turns_end_with_what_was_said(store, user):
+    agent = Prompted()
+    turns = turns_with(agent)
+    turn = await ask(turns, user)
+    agent.say("Half")
+    await stored(user, turn, "Half")
+    await turns.aclose(grace_seconds=0)
+    response = await turns.response(user, turn.id)
+    assert (response["status"], text_of(response)) == ("incomplete", "Half")
+    with pytest.raises(ShuttingDown):
+        await ask(turns, user)
+
+
+async def test_a_turn_that_ends_in_time_is_complete_when_the_server_is_stopped(store, user):
+    agent = Prompted()
+    turns = turns_with(agent)
+    turn = await ask(turns, user)
+    closing = asyncio.create_task(turns.aclose(grace_seconds=60))
+    agent.say("All", None)
+    await closing
+    assert (await turns.response(user, turn.id))["status"] == "completed"
+
+
+async def test_an_agent_that_does_not_stop_is_left_behind(store, user, monkeypatch):
+    monkeypatch.setattr(running, "_STOPPING_SECONDS", 0.01)
+    release = asyncio.Event()
+
+    async def stubborn(_: AgentRequest) -> AsyncGenerator[Event | Outcome, None]:
+        async for event in Answer().message(pieces("Said")):
+            yield event
+        while not release.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await release.wait()
+        yield {"type": "response.too_late"}
+
+    turns = turns_with(Scripted(stubborn))
+    turn = await ask(turns, user)
+    await stored(user, turn, "Said")
+    response = await turns.cancel(user, turn.id)
+    assert (response["status"], text_of(response)) == ("cancelled", "Said")
+    release.set()
+    assert "too_late" not in str(await told(turns, await turns.find(user, turn.id)))
