@@ -96,4 +96,6 @@ def test_what_is_no_request_is_refused_in_the_apis_words(sqlite_server: LiveServ
         connection.sendall(b"let me in\r\n\r\n")
         head, _, body = all_that_comes(connection).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"\r\nx-request-id: req_" in head
+    assert b"\r\nx-content-type-options: nosniff" in head
     assert json.loads(body)["error"]["code"] == "invalid_http"

@@ -6,13 +6,17 @@ anybody knows who asks, a stranger could fill the memory of the process. The par
 
 from __future__ import annotations
 
+import logging
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Literal
 
 from hansard.api.errors import Fault
+from hansard.api.middleware import HEADERS, new_request_id
 
 if TYPE_CHECKING:
     from asyncio import Protocol
+
+_log = logging.getLogger("hansard.requests")
 
 # As h11 has it; most proxies allow less.
 HEAD_BYTES: Final = 64 * 1024
@@ -35,9 +39,14 @@ def _bounded() -> type[Protocol]:
 
 
 def refusal(*, too_large: bool) -> bytes:
-    """Return the whole answer to what is no request, as it goes over the wire; the connection ends with it."""
+    """Return the whole answer to what is no request, as it goes over the wire; the connection ends with it.
+
+    It gets no further than this, so what `hansard.api.middleware` does for requests is done here.
+    """
     answer = (_TOO_LARGE if too_large else _INVALID).response()
-    answer.headers["connection"] = "close"
+    request_id = new_request_id()
+    answer.headers.update({**HEADERS, "x-request-id": request_id, "connection": "close"})
+    _log.info("no request", extra={"request_id": request_id, "status": answer.status_code})
     head = b"".join(b"%b: %b\r\n" % header for header in answer.raw_headers)
     reason = b"Request Header Fields Too Large" if too_large else b"Bad Request"
     return b"HTTP/1.1 %d %b\r\n%b\r\n%b" % (answer.status_code, reason, head, bytes(answer.body))

@@ -25,7 +25,7 @@ CLIENT_GONE: Final = 499
 # Clients may send any word as a method; what is counted and named must be one of these.
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SERVER_ERROR: Final = 500
-_HEADERS: Final = {
+HEADERS: Final = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cache-control": "no-store",
@@ -101,7 +101,7 @@ class _Exchange:
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
             headers["x-request-id"] = self._request_id
-            for name, value in _HEADERS.items():
+            for name, value in HEADERS.items():
                 headers.setdefault(name, value)
             headers.update(self._scope.get("hansard.headers", {}))
         await self._send(message)
@@ -134,6 +134,11 @@ def _request_id(scope: Scope) -> str:
     sent = [value for name, value in scope["headers"] if name == b"x-request-id"]
     if len(sent) == 1 and _REQUEST_ID.fullmatch(sent[0]):
         return bytes(sent[0]).decode("ascii")
+    return new_request_id()
+
+
+def new_request_id() -> str:
+    """Return an id of ours for a request."""
     return f"req_{secrets.token_hex(16)}"
 
 
