@@ -120,11 +120,15 @@ def test_nothing_that_people_write_or_hold_is_logged_counted_or_traced(watched: 
     watched.stop()
     log = watched.log()
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
-    requests = [line for line in lines if line["logger"] == "hansard.requests"]
+    requests = [line for line in lines if line["logger"] == "hansard.requests" and line["message"] == "request"]
     assert len(requests) > sent
     assert "ann-of-the-log" in {line["user_id"] for line in requests}
     assert {line["level"] for line in requests} == {"info"}
     assert len({line["trace_id"] for line in requests}) == len(requests)
+    refused = [line for line in lines if line["message"] == "no request"]
+    assert refused
+    told = {name for line in refused for name in line}
+    assert told == {"time", "level", "logger", "message", "request_id", "status"}
     # Apart from the greeting every line is JSON.
     assert len(log.splitlines()) == len(lines) + 1
     traced = collector.received.decode("latin-1")
