@@ -21,6 +21,7 @@ from hansard.database.dialects.postgres_pool import Pool
 from hansard.database.dialects.postgres_url import conninfo_of, refuse_pooler
 from hansard.database.statement import PreparedCall, Rows
 from hansard.errors import DatabaseError, DatabaseUnavailable, OutcomeUnknown
+from hansard.utils.waiting import outlast
 from hansard.utils.witness import testify
 
 T = TypeVar("T")
@@ -140,8 +141,7 @@ class PostgresBackend:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            if not task.done():
-                await asyncio.wait([task])
+            await outlast(task)
             raise
 
     async def _send(self, commands: Sequence[Command], *, writing: bool = False, again: bool = True) -> list[Rows]:

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 from hansard.database.dialects.postgres_flight import Command
 from hansard.database.statement import Rows
+from hansard.utils.waiting import outlast
 
 Send: TypeAlias = Callable[[Sequence[Command]], Awaitable[list[Rows]]]
 
@@ -44,9 +45,7 @@ class Gathering:
         try:
             return await read.rows
         except asyncio.CancelledError:
-            abandoned = [flight for flight, reads in self._flying.items() if read in reads and not _wanted(reads)]
-            if abandoned:
-                await asyncio.wait(abandoned)
+            await outlast(*(flight for flight, reads in self._flying.items() if read in reads and not _wanted(reads)))
             raise
 
     def _depart(self) -> None:

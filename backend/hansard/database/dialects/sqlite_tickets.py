@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
+from hansard.utils.waiting import outlast
+
 T = TypeVar("T")
 
 
@@ -37,7 +39,7 @@ class Ticket(Generic[T]):
             await asyncio.shield(self._told)
         except asyncio.CancelledError:
             if not (withdraw and self.claim()):
-                await asyncio.wait([self._told])
+                await outlast(self._told)
             raise
         if isinstance(self.outcome, Exception):
             raise self.outcome
