@@ -62,7 +62,7 @@ def connect(path: Path, *, read_only: bool = False) -> Connection:
         connection.execute("PRAGMA foreign_keys = ON")
         if read_only:
             connection.execute("PRAGMA query_only = ON")
-    except sqlite3.Error as error:
+    except (sqlite3.Error, ValueError) as error:  # no file has a path with a NUL in it
         raise DatabaseUnavailable(f"cannot open the SQLite database {path}: {error}") from error
     connection.add_functions()
     return connection

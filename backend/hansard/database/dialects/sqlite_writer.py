@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 
 from hansard.database.dialects.base import TRANSACTION_SECONDS, block_over
@@ -66,8 +67,9 @@ class Block:
             except queue.Empty:
                 break
             _take_step(connection, step)
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
+        with suppress(sqlite3.Error):  # what cannot be undone now is undone before the next begins
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
         with self._lock:
             self.over = True
         while not self._steps.empty():
@@ -98,7 +100,7 @@ class Writer(threading.Thread):
         """Serve until stopped."""
         try:
             connection = connect(self._path)
-        except DatabaseError as error:
+        except Exception as error:  # noqa: BLE001 - whoever opens the file waits for this thread's word
             self.opened.set_exception(error)
             return
         self.opened.set_result(None)
@@ -128,11 +130,11 @@ def _serve_group(connection: Connection, group: list[Job]) -> None:
         return
     try:
         if not _all_went_well(connection, group):
-            connection.execute("BEGIN IMMEDIATE")
+            _begin(connection)
             for job in group:
                 _run_job(connection, job)
             connection.execute("COMMIT")
-    except (sqlite3.Error, DatabaseError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, who waits hears of it, and the thread goes on
         failure = _abandon(connection, error)
         for job in group:
             job.outcome = failure
@@ -141,7 +143,7 @@ def _serve_group(connection: Connection, group: list[Job]) -> None:
 
 def _all_went_well(connection: Connection, group: list[Job]) -> bool:
     """Run and commit all as one; when any of them fails nothing is written, and the others may not be to blame."""
-    connection.execute("BEGIN IMMEDIATE")
+    _begin(connection)
     try:
         outcomes = [run_script(connection, job.calls) for job in group]
     except Exception:  # noqa: BLE001 - which of them raised what is found out one by one
@@ -163,7 +165,7 @@ def _take_step(connection: Connection, step: Job | Control) -> None:
         else:
             connection.execute(step.sql)
             step.outcome = True
-    except (sqlite3.Error, DatabaseError) as error:
+    except Exception as error:  # noqa: BLE001 - as above
         step.outcome = _abandon(connection, error)
     tell([step])
 
@@ -177,16 +179,26 @@ def _run_job(connection: Connection, job: Job) -> None:
             # A full disk or a failed read ends the whole transaction: everybody in it must hear of it.
             raise DatabaseUnavailable(f"SQLite gave the transaction up: {error}; nothing was written") from error
         connection.execute("ROLLBACK TO job")
-        job.outcome = translate(error) if isinstance(error, sqlite3.Error) else error
+        job.outcome = _told(error)
     connection.execute("RELEASE job")
 
 
-def _abandon(connection: Connection, error: sqlite3.Error | DatabaseError) -> DatabaseError:
+def _begin(connection: Connection) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+    connection.execute("BEGIN IMMEDIATE")
+
+
+def _abandon(connection: Connection, error: Exception) -> Exception:
     try:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
     except sqlite3.Error as failed:
         return OutcomeUnknown(f"SQLite: {error}; and the rollback failed: {failed}")
+    return _told(error)
+
+
+def _told(error: Exception) -> Exception:
     return translate(error) if isinstance(error, sqlite3.Error) else error
 
 
@@ -199,9 +211,9 @@ def _serve_block(connection: Connection, block: Block) -> None:
     if not block.begun.claim():
         return
     try:
-        connection.execute("BEGIN IMMEDIATE")
-    except sqlite3.Error as error:
-        block.begun.outcome = translate(error)
+        _begin(connection)
+    except Exception as error:  # noqa: BLE001 - as above
+        block.begun.outcome = _abandon(connection, error)
     else:
         block.begun.outcome = True
     tell([block.begun])
