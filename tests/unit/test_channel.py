@@ -68,3 +68,10 @@ def test_a_batch_remembers_what_the_maker_called_an_item(id_: str):
     assert (batch.first, batch.last) == (7, 8)
     assert batch.data.isascii()
     assert batch_of([]) is None
+
+
+async def test_what_comes_between_asking_and_waiting_is_not_missed():
+    channel = Channel(stored=True)
+    change = channel.changed()
+    channel.wake()
+    await asyncio.wait_for(change, 5)

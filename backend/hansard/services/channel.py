@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
+from collections.abc import Coroutine
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from hansard.agents.protocol import Event
 from hansard.models import EventBatch
@@ -120,9 +121,12 @@ class Channel:
         while self.last <= after and not self.closed:
             await self.changed()
 
-    async def changed(self) -> None:
-        """Wait until something is published, stored or closed."""
-        await self._change.wait()
+    def changed(self) -> Coroutine[Any, Any, bool]:
+        """Wait until something is published, stored or closed: from now on, also for who begins to wait later.
+
+        `asyncio.wait_for` does, before Python 3.12: it wraps what it is given in a task, and others run first.
+        """
+        return self._change.wait()
 
     def wake(self) -> None:
         """Let everybody who waits look again."""
