@@ -65,6 +65,20 @@ async def test_a_turn_that_ends_in_time_is_complete_when_the_server_is_stopped(s
     assert (await turns.response(user, turn.id))["status"] == "completed"
 
 
+async def test_a_turn_that_is_just_beginning_has_its_time_too_when_the_server_is_stopped(store, user):
+    agent = Prompted()
+    turns = turns_with(agent)
+    home = (await user.conversations.create()).id
+    beginning = asyncio.create_task(ask(turns, user, conversation_id=home))
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(turns.aclose(grace_seconds=60))
+    turn = await beginning
+    await agent.asked.wait()
+    agent.say("All", None)
+    await closing
+    assert (await turns.response(user, turn.id))["status"] == "completed"
+
+
 async def test_an_agent_that_does_not_stop_is_left_behind(store, user, monkeypatch):
     monkeypatch.setattr(running, "_STOPPING_SECONDS", 0.01)
     release = asyncio.Event()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -60,11 +61,15 @@ class Roster:
         await asyncio.shield(self._closing)
 
     async def _close(self, grace_seconds: float | None) -> None:
-        if self.tasks:
-            await asyncio.wait(self.tasks, timeout=grace_seconds)
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._emptied(), grace_seconds)
         self._stopping = True
         for running in list(self._running.values()):
             running.stop(SHUT_DOWN)
+        await self._emptied()
+
+    async def _emptied(self) -> None:
+        # What is just beginning adds a task in its turn.
         while self.tasks:
             await asyncio.wait(self.tasks)
 
