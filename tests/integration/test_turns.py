@@ -146,6 +146,12 @@ async def long_winded(_: AgentRequest) -> AsyncGenerator[Event | Outcome, None]:
     yield DONE
 
 
+async def in_small_pieces(_: AgentRequest) -> AsyncGenerator[Event | Outcome, None]:
+    async for event in Answer().message(pieces(*["four"] * 16_000)):
+        yield event
+    yield DONE
+
+
 async def all_at_once(_: AgentRequest) -> AsyncGenerator[Event | Outcome, None]:
     answer = Answer()
     async for event in answer.message(pieces("first")):
@@ -168,6 +174,16 @@ async def test_an_answer_too_large_to_store_is_broken_off_before_it_is_and_kept_
     said = await narrow.items.last(home, 100)
     assert [item.content for item in said] == ["hello", "first", "é" * 1000 * kept]
     assert [item.status for item in said] == ["completed", "completed", "incomplete"]
+
+
+async def test_an_answer_is_weighed_as_it_is_stored_and_not_by_its_pieces(database, user) -> None:
+    narrow = SqlStore(database, max_item_bytes=64 * 1024).for_user(user.user_id)
+    home = (await narrow.conversations.create()).id
+    request = TurnRequest(items=[user_says("hello")], conversation_id=home)
+    response = await turns_of(in_small_pieces).run(narrow, request)
+    assert response["status"] == "completed"
+    [_, said] = await narrow.items.last(home, 2)
+    assert said.content == "four" * 16_000
 
 
 async def test_after_a_failure_the_conversation_goes_on(store, user) -> None:

@@ -37,6 +37,9 @@ _PARTS = {
 }
 # What an item that is cut off has beside what was said: its status, the names of its lists and texts.
 _ROOM: Final = 512
+# A part stands in a list; the pieces of a text are stored as one, so those of each do not count.
+_COMMA: Final = 1
+_QUOTES: Final = 2
 # These types have another word for an end that was none.
 _CUT_OFF = {"image_generation_call": "failed", "web_search_call": "failed"}
 
@@ -159,7 +162,7 @@ class _Item:
         self._item = item
         self._limit = limit
         self._size = _ROOM
-        self._grow(item)
+        self._grow(json_size(item))
         self._parts: dict[tuple[str, int], JsonObject] = {}
         # Pieces, joined only when asked for: adding each to the text before it would copy the text each time.
         self._pieces: dict[tuple[str, int, str], list[str]] = {}
@@ -173,11 +176,11 @@ class _Item:
             self.ended, self._item = True, event["item"]
             self._parts, self._pieces = {}, {}
         elif kind in _PARTS:
-            self._grow(event["part"])
+            self._grow(json_size(event["part"]) + _COMMA)
             parts, index = _PARTS[kind]
             self._parts[parts, event[index]] = event["part"]
         elif kind in _DELTAS:
-            self._grow(event["delta"])
+            self._grow(json_size(event["delta"]) - _QUOTES)
             parts, index, field = _DELTAS[kind]
             self._pieces.setdefault((parts, event.get(index, 0), field), []).append(event["delta"])
 
@@ -195,11 +198,10 @@ class _Item:
             item[list_name] = [*item.get(list_name, ()), part]
         return item
 
-    def _grow(self, said: object) -> None:
-        grown = self._size + json_size(said)
-        if grown > self._limit:
+    def _grow(self, size: int) -> None:
+        if self._size + size > self._limit:
             raise ItemTooLarge
-        self._size = grown
+        self._size += size
 
 
 def _done(index: int, item: JsonObject) -> Event:
