@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from functools import wraps
-from inspect import iscoroutinefunction
+from inspect import iscoroutinefunction, signature
 from typing import Any, Final, Protocol, TypeAlias, cast
 
-from hansard.models import TurnEnd
 from hansard.store.contract import Store, UserStore
 
 Operation: TypeAlias = Callable[..., Awaitable[Any]]
@@ -78,21 +77,20 @@ def _observed(name: str, operation: Operation, observer: Observer) -> Operation:
     async def observed(*args: Any, **named: Any) -> Any:
         with observer.operation(name):
             result = await operation(*args, **named)
-        _count(name, args, named, result, observer)
+        # What was written is counted by what was asked for, in whatever way it was: by position or by name.
+        _count(name, lambda: signature(operation).bind(*args, **named).arguments, result, observer)
         return result
 
     return observed
 
 
-def _count(name: str, args: tuple[Any, ...], named: dict[str, Any], result: Any, observer: Observer) -> None:
+def _count(name: str, asked: Callable[[], dict[str, Any]], result: Any, observer: Observer) -> None:
     if name == "items.append":
         observer.appended(len(result))
     elif name == "conversations.create":
-        observer.appended(len(named.get("items", ())))
+        observer.appended(len(asked().get("items", ())))
     elif name == "turns.begin":
         observer.appended(len(result.items))
     elif name == "turns.end" and result is not None:
-        _, _, end, items = args
-        assert isinstance(end, TurnEnd)
-        observer.appended(len(items))
-        observer.turn_ended(end.status)
+        observer.appended(len(asked()["items"]))
+        observer.turn_ended(asked()["end"].status)
