@@ -389,5 +389,26 @@ async def test_a_search_is_one_statement(user, database):
     await user.conversations.create(items=says(*(f"milk {number}" for number in range(50))))
     sent: list[str] = []
     database.on_statement = sent.append
-    assert len((await user.search.messages("milk -bread", limit=50)).data) == 50
-    assert len(sent) == 1
+    costs = []
+    for _ in range(2):
+        sent.clear()
+        assert len((await user.search.messages("milk -bread", limit=50)).data) == 50
+        costs.append(len(sent))
+    # SQLite is asked whether something waits to be indexed, too, and does that first, in two.
+    assert costs == {"postgresql": [1, 1], "sqlite": [4, 2]}[database.dialect_name]
+
+
+async def test_what_a_block_wrote_is_found_inside_and_not_when_it_is_undone(user):
+    home = await user.conversations.create()
+
+    async def undone() -> None:
+        async with user.atomic():
+            await user.items.append(home.id, says("unheard of"))
+            assert len((await user.search.messages("unheard")).data) == 1
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await undone()
+    assert (await user.search.messages("unheard")).data == []
+    await user.items.append(home.id, says("heard of"))
+    assert len((await user.search.messages("heard")).data) == 1

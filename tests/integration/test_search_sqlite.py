@@ -83,12 +83,61 @@ def test_the_setting_says_which_tables_there_are(url, path, before, mode):
 def test_what_stands_is_not_made_again(url, path):
     search_index.apply(url, SearchSettings())
     write(url, "milk")
+    assert find(url, "milk") == ["milk"]
     execute(path, "UPDATE search_ids SET id = id + 1000")
     search_index.apply(url, SearchSettings())
     assert execute(path, "SELECT min(id) > 1000 FROM search_ids") == [(1,)]
 
 
-@pytest.mark.parametrize("lost", ["search_inserted", "message_words_added", "search_deleted"])
+def waiting(path):
+    return execute(path, "SELECT count(*) FROM search_waiting")[0][0]
+
+
+def check_indexes(path, *names):
+    for index in names:
+        # The index compares itself with the texts, and raises when they differ.
+        execute(path, f"INSERT INTO {index} ({index}, rank) VALUES ('integrity-check', 1)")
+
+
+@pytest.mark.parametrize("last", ["last", "x" * search_sqlite.BATCH_CODE_POINTS], ids=["many", "long"])
+def test_what_is_written_waits_for_a_batch_and_no_longer(url, path, last):
+    search_index.apply(url, SearchSettings())
+    others = 1 if last != "last" else search_sqlite.BATCH_MESSAGES - 1
+    write(url, *map(str, range(others)))
+    assert waiting(path) == others
+    write(url, last, "one more")
+    assert waiting(path) == 1
+    assert execute(path, "SELECT count(*) FROM search_ids") == [(others + 1,)]
+    assert find(url, "more") == ["one more"]
+    assert waiting(path) == 0
+    check_indexes(path, "message_words")
+
+
+@pytest.mark.parametrize("what", ["messages", "conversations"])
+def test_what_goes_while_it_waits_leaves_nothing(url, path, what):
+    search_index.apply(url, SearchSettings("words+substring"))
+    write(url, "milk 1", "milk 2", "milk 3")
+    assert waiting(path) == 3
+    execute(path, "PRAGMA foreign_keys = ON", f"DELETE FROM {what}")
+    assert execute(path, "SELECT count(*) FROM search_ids") == [(0,)]
+    assert waiting(path) == 0
+    write(url, "milk 4")
+    assert find(url, "milk", "words+substring") == ["milk 4"]
+    check_indexes(path, "message_words", "message_text")
+
+
+def test_what_changes_while_it_waits_is_found_as_it_is_now(url, path):
+    search_index.apply(url, SearchSettings())
+    write(url, "milk 1", "milk 2")
+    execute(path, "UPDATE messages SET content = 'bread' WHERE position = 1")
+    execute(path, "UPDATE messages SET content = 'rye bread' WHERE position = 1")
+    assert find(url, "bread -rye") == []
+    assert find(url, "bread") == ["rye bread"]
+    assert find(url, "milk") == ["milk 2"]
+    check_indexes(path, "message_words")
+
+
+@pytest.mark.parametrize("lost", ["search_inserted", "search_batch", "message_words_added", "search_deleted"])
 def test_a_lost_trigger_is_noticed_and_everything_made_anew(url, path, lost):
     search_index.apply(url, SearchSettings())
     execute(path, f"DROP TRIGGER {lost}")
@@ -110,10 +159,8 @@ def test_other_programs_may_write_too(url, path):
     assert find(url, "milk", "words+substring") == ["milk 3"]
     assert find(url, "read", "words+substring") == ["bread"]
     execute(path, "PRAGMA foreign_keys = ON", f"DELETE FROM conversations WHERE id = '{made.id.hex}'")
-    assert find(url, "milk OR bread", "words+substring") == []
-    for index in ("message_words", "message_text"):
-        # The index compares itself with the texts, and raises when they differ.
-        execute(path, f"INSERT INTO {index} ({index}, rank) VALUES ('integrity-check', 1)")
+    assert find(url, "milk", "words+substring") == find(url, "read", "words+substring") == []
+    check_indexes(path, "message_words", "message_text")
     assert execute(path, "SELECT count(*) FROM search_ids") == [(0,)]
 
 

@@ -1,8 +1,12 @@
 """Search on SQLite: the full-text tables, the triggers that fill them, and functions that count as PostgreSQL does.
 
 The tables index what stands in ``messages`` and hold no text themselves. They are joined to it by ids of their own,
-because VACUUM may renumber the rows of a table whose key is no integer. Triggers write them, in the transaction that
-writes the message: nothing that deletes messages, a cascade least of all, can forget it.
+because VACUUM may renumber the rows of a table whose key is no integer. Triggers write them, so that nothing that
+deletes messages, a cascade least of all, can forget it.
+
+Words are dear to index one message at a time, and cheap many at a time. So the transaction that writes a message only
+notes that it waits. What waits is indexed when there is a batch of it, before a search, and before anything is
+forgotten: whoever searches finds everything, and nothing is ever forgotten that was not indexed.
 """
 
 from __future__ import annotations
@@ -20,10 +24,26 @@ from hansard.errors import ConfigurationError
 from hansard.models.search import SEARCHED_CODE_POINTS, SearchMode
 
 EXCERPT_BEFORE: Final = 400
+# A batch: so many messages, or so many code points of text. Who writes the last of it waits for all of it, some 10 ms.
+BATCH_MESSAGES: Final = 256
+BATCH_CODE_POINTS: Final = 256 * 1024
 _TRIGRAMS_SINCE: Final = (3, 34)
 
 # SQLite knows the characters of Unicode 6.1 and takes all later ones for letters: the emoji among them are named here.
 _EMOJI: Final = "".join(map(chr, range(0x1F300, 0x1FB00)))
+
+INDEX_WAITING: Final = (
+    """INSERT INTO search_ids (user_id, conversation_id, position)
+        SELECT user_id, conversation_id, position FROM search_waiting ORDER BY id""",
+    "DELETE FROM search_waiting",
+)
+_INDEX_WAITING: Final = "; ".join(INDEX_WAITING)
+# Beside each of them stands how long it is together with those before it.
+_NOTE: Final = """INSERT INTO search_waiting (user_id, conversation_id, position, code_points)
+        SELECT new.user_id, new.conversation_id, new.position, length(new.content)
+            + coalesce((SELECT code_points FROM search_waiting ORDER BY id DESC LIMIT 1), 0)"""
+_FORGET: Final = """DELETE FROM search_ids
+        WHERE user_id = old.user_id AND conversation_id = old.conversation_id AND position = old.position"""
 
 # Every name with its definition, in the order in which they can be made. Whose message it is stands in the index like
 # a word, so that a search walks its own user's entries only. A table without text of its own must be told what it is
@@ -35,18 +55,20 @@ _COMMON: Final = {
     "search_texts": """CREATE VIEW search_texts AS
         SELECT i.id, hex(m.user_id) AS owner, substr(m.content, 1, 200000) AS content
         FROM search_ids AS i JOIN messages AS m USING (user_id, conversation_id, position)""",
-    "search_inserted": """CREATE TRIGGER search_inserted AFTER INSERT ON messages BEGIN
-        INSERT INTO search_ids (user_id, conversation_id, position)
-        VALUES (new.user_id, new.conversation_id, new.position); END""",
-    "search_deleted": """CREATE TRIGGER search_deleted BEFORE DELETE ON messages BEGIN
-        DELETE FROM search_ids
-        WHERE user_id = old.user_id AND conversation_id = old.conversation_id AND position = old.position; END""",
-    "search_changing": """CREATE TRIGGER search_changing BEFORE UPDATE OF content ON messages BEGIN
-        DELETE FROM search_ids
-        WHERE user_id = old.user_id AND conversation_id = old.conversation_id AND position = old.position; END""",
-    "search_changed": """CREATE TRIGGER search_changed AFTER UPDATE OF content ON messages BEGIN
-        INSERT INTO search_ids (user_id, conversation_id, position)
-        VALUES (new.user_id, new.conversation_id, new.position); END""",
+    "search_waiting": """CREATE TABLE search_waiting (
+        id INTEGER PRIMARY KEY, user_id VARCHAR(255) NOT NULL, conversation_id CHAR(32) NOT NULL,
+        position BIGINT NOT NULL, code_points BIGINT NOT NULL)""",
+    "search_batch": f"""CREATE TRIGGER search_batch AFTER INSERT ON search_waiting
+        WHEN new.id >= {BATCH_MESSAGES} OR new.code_points >= {BATCH_CODE_POINTS} BEGIN
+        {_INDEX_WAITING}; END""",
+    "search_inserted": f"""CREATE TRIGGER search_inserted AFTER INSERT ON messages BEGIN
+        {_NOTE}; END""",
+    "search_deleted": f"""CREATE TRIGGER search_deleted BEFORE DELETE ON messages BEGIN
+        {_INDEX_WAITING}; {_FORGET}; END""",
+    "search_changing": f"""CREATE TRIGGER search_changing BEFORE UPDATE OF content ON messages BEGIN
+        {_INDEX_WAITING}; {_FORGET}; END""",
+    "search_changed": f"""CREATE TRIGGER search_changed AFTER UPDATE OF content ON messages BEGIN
+        {_NOTE}; END""",
 }
 _WORDS: Final = {
     "message_words": f"""CREATE VIRTUAL TABLE message_words USING fts5(

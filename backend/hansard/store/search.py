@@ -18,6 +18,7 @@ from hansard.store.scope import Scope, Step
 from hansard.store.snippets import cut, marker
 from hansard.store.statements import search as sql
 from hansard.store.statements import search_sqlite
+from hansard.utils.witness import watching
 
 # The index of substrings knows texts of three code points and more.
 _TRIGRAM = 3
@@ -43,9 +44,18 @@ class SqlSearch:
             raise ConfigurationError("search is off here: HANSARD_SEARCH")
         check_count(limit, param="limit", most=PAGE_ITEMS)
         asked = parse_query(query)
+        if self.scope.database.dialect_name == "sqlite":
+            await self._index_what_waits()
         [rows] = await self.scope.read([self._step(asked, _filtered(only) | _placed(after) | {"limit": limit + 1})])
         marks = marker(asked.wanted, stems=rows[0][-1] if rows else None, substrings=self._substrings)
         return Page([_hit(row, marks) for row in rows[:limit]], has_more=len(rows) > limit)
+
+    async def _index_what_waits(self) -> None:
+        [[(some_wait,)]] = await self.scope.read([(search_sqlite.SOME_WAIT, {})])
+        if some_wait:
+            # It is not what was asked for, so nobody is told that it was done.
+            with watching(None):
+                await self.scope.write([(one, {}) for one in search_sqlite.INDEX_WAITING], idempotent=True)
 
     @property
     def _substrings(self) -> bool:

@@ -21,10 +21,12 @@ from sqlalchemy import (
     or_,
     select,
     table,
+    text,
     tuple_,
 )
 from sqlalchemy.sql.elements import ColumnElement
 
+from hansard.database import search_sqlite
 from hansard.database.expressions import in_order
 from hansard.models.search import SEARCHED_CODE_POINTS
 from hansard.store.statements import conversations, items
@@ -33,6 +35,10 @@ from hansard.store.statements.search import COLUMNS, given
 RANKED = 2000
 RANKED_CODE_POINTS = 4000
 EXCERPT_CODE_POINTS = 2000
+
+# Messages of everybody wait together to be indexed; the index keeps them apart.
+SOME_WAIT = select(select(table("search_waiting", column("id")).c.id).exists())
+INDEX_WAITING = [text(statement) for statement in search_sqlite.INDEX_WAITING]
 
 _m, _c = items.m, conversations.c
 _ids = table("search_ids", *map(column, ("id", "user_id", "conversation_id", "position")))
