@@ -36,9 +36,10 @@ class Ticket(Generic[T]):
     async def result(self, *, withdraw: bool = False) -> T:
         """Wait for the outcome; when cancelled, until the work is done or, with ``withdraw``, will not be."""
         try:
-            await asyncio.shield(self._told)
+            await self._told
         except asyncio.CancelledError:
-            if not (withdraw and self.claim()):
+            if self.outcome is None and not (withdraw and self.claim()):
+                self._told = self._loop.create_future()  # the other was cancelled with its task
                 await outlast(self._told)
             raise
         if isinstance(self.outcome, Exception):
