@@ -17,9 +17,12 @@ BUSY = (
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
+# The event loop stands still meanwhile: only what is about to end by itself, like a thread, can still end.
+PATIENCE = 30
+
+
 def _wait_until(is_so: Callable[[], bool], otherwise: str) -> None:
-    # The event loop stands still meanwhile: only what is about to end by itself, like a thread, can still end.
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while not is_so():
         assert time.monotonic() < deadline, otherwise
         time.sleep(0.005)
@@ -35,7 +38,7 @@ class Observer(Protocol):
         """Prove that nobody else holds a transaction open; what a cancelled call left to a thread may take a moment."""
 
     def holding_writers(self) -> AbstractContextManager[None]:
-        """Keep every writer waiting for as long as the block lasts."""
+        """Keep every writer of conversations and turns waiting for as long as the block lasts."""
 
     def wait_for_writers(self) -> None:
         """Return when a writer waits, as far as the database can tell."""
@@ -49,7 +52,8 @@ class SqliteObserver:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._connection = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
+        # What a writer commits is seen a moment before its lock is free.
+        self._connection = sqlite3.connect(path, isolation_level=None, timeout=PATIENCE, check_same_thread=False)
 
     def execute(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         return self._connection.execute(statement, values).fetchall()
@@ -59,7 +63,7 @@ class SqliteObserver:
 
     def _is_idle(self) -> bool:
         try:
-            self._connection.execute("BEGIN IMMEDIATE")  # fails at once while there is another writer
+            self._connection.execute("BEGIN IMMEDIATE")  # fails while there is another writer
         except sqlite3.OperationalError:
             return False
         self._connection.execute("ROLLBACK")
@@ -99,7 +103,7 @@ class PostgresObserver:
     @contextmanager
     def holding_writers(self) -> Iterator[None]:
         with self._connection.transaction():
-            self._connection.execute("LOCK TABLE conversations IN SHARE MODE")
+            self._connection.execute("LOCK TABLE conversations, turns IN SHARE MODE")
             yield
 
     @contextmanager
