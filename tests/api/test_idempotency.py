@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from hansard.utils.clock import utc_now
+from hansard.utils.ids import new_uuid, spell
 from tests.api.live import serving, settings_for
 
 HEADER = "Idempotency-Key"
@@ -110,7 +111,7 @@ def test_a_key_stands_for_one_request(ann, path, body):
 
 
 def test_a_request_that_failed_may_be_put_right(ann, conversation_id):
-    missing = conversation_id[:-17] + "0" + conversation_id[-16:]
+    missing = spell("conv", new_uuid())
     assert post(ann, f"/v1/conversations/{missing}/items", {"items": [MESSAGE]}, "k").status_code == 404
     assert error_of(post(ann, "/v1/conversations", {"title": ""}, "k"))[0] == 400
     assert post(ann, f"/v1/conversations/{conversation_id}/items", {"items": [MESSAGE]}, "k").is_success
