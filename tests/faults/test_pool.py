@@ -116,6 +116,7 @@ async def test_connections_that_nobody_needs_are_ended(pg_proxy, monkeypatch, pg
     user = SqlStore(database).for_user(f"user-{uuid.uuid4()}")
     await asyncio.gather(*(user.conversations.create() for _ in range(5)))
     await until_backends(pg_observer, 0)
+    monkeypatch.setattr(pool_of(database), "_idle_seconds", 300)
     await user.conversations.create()
     assert pg_observer.execute(BACKENDS) == [(1,)]
     await database.close()
@@ -124,6 +125,7 @@ async def test_connections_that_nobody_needs_are_ended(pg_proxy, monkeypatch, pg
 async def test_who_cannot_have_a_connection_in_time_is_told_so(pg_proxy, monkeypatch):
     monkeypatch.setattr(postgres, "CONNECT_SECONDS", 0.5)
     database = await open_database(pg_proxy[1], pool_size=1)
+    monkeypatch.undo()
     user, other = (SqlStore(database).for_user(f"user-{uuid.uuid4()}") for _ in range(2))
     made = await user.conversations.create()
     working, enough = asyncio.Event(), asyncio.Event()
@@ -138,6 +140,7 @@ async def test_who_cannot_have_a_connection_in_time_is_told_so(pg_proxy, monkeyp
     await working.wait()
     with pytest.raises(DatabaseUnavailable, match="free"):
         await other.conversations.list()
+    monkeypatch.setattr(pool_of(database), "_wait_seconds", 30)
     waiting = asyncio.create_task(other.conversations.list())
     await asyncio.sleep(0)
     enough.set()
@@ -174,6 +177,7 @@ async def test_who_falls_silent_in_the_middle_of_a_write_keeps_no_lock(proxy, us
     proxy.cut = Cut(Direction.REQUEST, after=20_000, stalls=True)
     cut = asyncio.create_task(user.items.append(made.id, says("x" * 30_000)))
     await proxy.stalled()
+    monkeypatch.undo()
     awake = await open_database(pg_url)
     await asyncio.wait_for(SqlStore(awake).for_user(user.user_id).items.append(made.id, says("hello")), 20)
     await awake.close()
