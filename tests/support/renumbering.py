@@ -20,7 +20,7 @@ def renumbered(url: str) -> Iterator[str]:
         thread = threading.Thread(target=_carry, args=(listener, target), daemon=True)
         thread.start()
         yield url.replace(f":{parts.port}/", f":{listener.getsockname()[1]}/")
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
 
 
@@ -37,4 +37,4 @@ def _carry(listener: socket.socket, target: tuple[str, int]) -> None:
         thread.start()
         while data := server.recv(65536):
             client.sendall(KEY_DATA.sub(b"K\x00\x00\x00\x0c\x00\x00\x00\x07", data))
-        thread.join(10)
+        thread.join(60)
