@@ -13,8 +13,9 @@ ROUNDS = 2
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_what_was_acknowledged_survives_whatever_is_killed(kind: str, tmp_path: Path):
     with ground_for(kind, tmp_path, seed=5) as ground:
-        for _ in range(ROUNDS):
+        # On a busy machine a round may be over before anything is acknowledged.
+        while ground.figures.rounds < ROUNDS or not ground.figures.acknowledged_items:
             asyncio.run(run_round(ground))
         assert ground.figures.faults == []
-        assert ground.figures.acknowledged_items > 0
-        assert ground.figures.server_kills + ground.figures.pauses + ground.figures.database_kills == ROUNDS
+        figures = ground.figures
+        assert figures.server_kills + figures.pauses + figures.database_kills == figures.rounds
