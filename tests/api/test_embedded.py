@@ -14,6 +14,7 @@ from hansard.app import Access, open_access
 from hansard.config import Settings
 from hansard.errors import InvalidInput
 from tests.api.live import LiveServer, serving, settings_for
+from tests.support.calls import get, post
 
 SAME_ORIGIN = {"sec-fetch-site": "same-origin"}
 FROM_OUR_SCRIPT = {"x-hansard-csrf": "1", "sec-fetch-site": "same-origin"}
@@ -38,7 +39,7 @@ def embedded(settings: Settings) -> Iterator[LiveServer]:
 
 @pytest.fixture
 def browser(embedded: LiveServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=embedded.url) as client:
+    with httpx.Client(base_url=embedded.url, timeout=60, verify=False) as client:
         yield client
 
 
@@ -50,11 +51,11 @@ def sign_in(browser: httpx.Client, access: Access) -> httpx.Response:
 def test_the_key_opens_the_api_for_the_local_user_alone(embedded: LiveServer, access: Access):
     key = access.token("local", ttl=timedelta(hours=1))
     headers = {"authorization": f"Bearer {key}"}
-    assert httpx.post(f"{embedded.url}/v1/conversations", headers=headers).status_code == 200
+    assert post(f"{embedded.url}/v1/conversations", headers=headers).status_code == 200
     with pytest.raises(InvalidInput):
         access.token("ann", ttl=timedelta(hours=1))
     assert embedded.newcomer("local").http.get("/v1/conversations").status_code == 401
-    assert httpx.get(f"{embedded.url}/v1/conversations").status_code == 401
+    assert get(f"{embedded.url}/v1/conversations").status_code == 401
 
 
 def test_a_code_is_traded_once_for_a_cookie_no_script_can_read(browser: httpx.Client, access: Access):
@@ -132,9 +133,9 @@ def test_a_wrong_key_is_not_saved_by_the_cookie(browser: httpx.Client, access: A
 def test_only_this_machines_names_are_answered(embedded: LiveServer):
     port = embedded.url.rpartition(":")[2]
     for host in (f"127.0.0.1:{port}", f"localhost:{port}", f"LOCALHOST:{port}", f"[::1]:{port}"):
-        assert httpx.get(f"{embedded.url}/healthz", headers={"host": host}).status_code == 200
+        assert get(f"{embedded.url}/healthz", headers={"host": host}).status_code == 200
     for host in ("127.0.0.1", "localhost", "localhost:1", f"evil.example:{port}", f"127.0.0.1.evil.example:{port}", ""):
-        answer = httpx.get(f"{embedded.url}/healthz", headers={"host": host})
+        answer = get(f"{embedded.url}/healthz", headers={"host": host})
         assert (answer.status_code, answer.json()["error"]["code"]) == (421, "misdirected_request")
         assert answer.headers["x-request-id"].startswith("req_")
 
@@ -168,7 +169,7 @@ def test_the_page_is_served_with_a_strict_policy(browser: httpx.Client):
 
 
 def test_with_a_secret_there_is_no_sign_in_by_code(sqlite_server: LiveServer):
-    assert httpx.post(f"{sqlite_server.url}/auth/session", json={"code": "x"}).status_code == 404
+    assert post(f"{sqlite_server.url}/auth/session", json={"code": "x"}).status_code == 404
 
 
 def test_used_codes_stay_used_after_a_restart(settings: Settings, access: Access, sqlite_url: str):
@@ -177,7 +178,7 @@ def test_used_codes_stay_used_after_a_restart(settings: Settings, access: Access
     statuses = []
     for _ in range(2):
         with serving(settings) as live:
-            statuses.append(httpx.post(f"{live.url}/auth/session", json={"code": code}).status_code)
+            statuses.append(post(f"{live.url}/auth/session", json={"code": code}).status_code)
     assert statuses == [200, 401]
     left = {path.name for path in Path(sqlite_url.removeprefix("sqlite:///")).parent.iterdir()}
     assert left == {"hansard.db", "hansard.db.secret", "hansard.db.secret.used"}

@@ -5,11 +5,11 @@ import socket
 from contextlib import closing
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 
 from hansard.api.http_protocol import HEAD_BYTES
 from tests.api.live import LiveServer
+from tests.support.calls import get
 
 MOST_BYTES = 4 * 1024 * 1024
 GET = b"GET /healthz HTTP/1.1\r\nhost: x\r\n"
@@ -63,7 +63,7 @@ def test_what_has_no_end_is_not_read_to_its_end(sqlite_server: LiveServer, begin
 
 def test_a_head_just_beyond_the_limit_is_refused_and_one_within_it_is_not(sqlite_server: LiveServer):
     within = {f"x-{number}": "a" * 1000 for number in range(HEAD_BYTES // 1100)}
-    assert httpx.get(f"{sqlite_server.url}/healthz", headers=within).status_code == 200
+    assert get(f"{sqlite_server.url}/healthz", headers=within).status_code == 200
     with closing(connected(sqlite_server)) as connection:
         connection.sendall(GET + b"x: " + b"a" * HEAD_BYTES + b"\r\n\r\n")
         head, _, body = all_that_comes(connection).partition(b"\r\n\r\n")

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterator
 
-import httpx
 import jwt
 import pytest
 
@@ -13,6 +12,7 @@ from hansard.app import open_access
 from hansard.config import Settings
 from hansard.errors import ConfigurationError
 from tests.api.live import serving
+from tests.support.calls import get, post
 from tests.support.key_server import AUDIENCE, ISSUER, KeyServer, key_server, new_key, public_jwk, token
 
 ALGORITHMS = ["EdDSA", "ES256", "RS256"]
@@ -62,10 +62,10 @@ def test_the_service_answers_who_has_a_token_and_nobody_else(provider: KeyServer
     with serving(settings(provider.url, sqlite_url)) as live:
         good = {"authorization": f"Bearer {token(KEYS['EdDSA'], 'EdDSA', 'EdDSA')}"}
         bad = {"authorization": f"Bearer {token(KEYS['EdDSA'], 'EdDSA', 'EdDSA', aud='somebody else')}"}
-        made = httpx.post(f"{live.url}/v1/conversations", headers=good, json={})
+        made = post(f"{live.url}/v1/conversations", headers=good, json={})
         assert made.status_code == 200
-        assert httpx.get(f"{live.url}/v1/conversations/{made.json()['id']}", headers=good).json() == made.json()
-        answer = httpx.post(f"{live.url}/v1/conversations", headers=bad, json={})
+        assert get(f"{live.url}/v1/conversations/{made.json()['id']}", headers=good).json() == made.json()
+        answer = post(f"{live.url}/v1/conversations", headers=bad, json={})
         assert (answer.status_code, answer.json()["error"]["code"]) == (401, "invalid_api_key")
 
 

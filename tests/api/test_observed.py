@@ -19,6 +19,7 @@ from hansard.api.instruments import Instruments
 from hansard.api.logs import JsonFormatter
 from hansard.errors import ConfigurationError
 from tests.api.live import SECRET, TTL, LiveServer, serving, settings_for
+from tests.support.calls import get
 from tests.support.collector import Collector, attributes, collecting
 from tests.support.served import Served
 
@@ -96,7 +97,7 @@ def converse(url: str, key: str) -> None:
         sdk.conversations.delete(made.id)
         with pytest.raises(openai.NotFoundError):
             sdk.conversations.retrieve(made.id)
-    found = httpx.get(f"{url}/v1/search", params={"query": MARKER}, headers={"authorization": f"Bearer {key}"})
+    found = get(f"{url}/v1/search", params={"query": MARKER}, headers={"authorization": f"Bearer {key}"})
     assert found.status_code == 200
 
 
@@ -116,7 +117,7 @@ def test_nothing_that_people_write_or_hold_is_logged_counted_or_traced(watched: 
     converse(watched.url, key)
     sent = speak_everywhere(watched.url, key)
     shout(watched.url)
-    metrics = httpx.get(f"{watched.url}/metrics", headers=SCRAPER).text
+    metrics = get(f"{watched.url}/metrics", headers=SCRAPER).text
     watched.stop()
     log = watched.log()
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
@@ -195,15 +196,15 @@ def test_metrics_are_for_who_holds_their_token(sqlite_server: LiveServer, sqlite
     with serving(settings) as live:
         ann = live.newcomer()
         for key in (ann.key, TOKEN[:-1], f"{TOKEN}x"):
-            assert httpx.get(f"{live.url}/metrics", headers={"authorization": f"Bearer {key}"}).status_code == 401
-        no_ascii = httpx.get(f"{live.url}/metrics", headers={b"authorization": b"Bearer \xe9"})
+            assert get(f"{live.url}/metrics", headers={"authorization": f"Bearer {key}"}).status_code == 401
+        no_ascii = get(f"{live.url}/metrics", headers={b"authorization": b"Bearer \xe9"})
         assert no_ascii.status_code == 401
-        assert httpx.get(f"{live.url}/metrics").status_code == 401
-        allowed = httpx.get(f"{live.url}/metrics", headers=SCRAPER)
+        assert get(f"{live.url}/metrics").status_code == 401
+        allowed = get(f"{live.url}/metrics", headers=SCRAPER)
         assert allowed.status_code == 200
         assert allowed.headers["content-type"].startswith("text/plain; version=0.0.4")
         # It opens nothing else.
-        assert httpx.get(f"{live.url}/v1/conversations", headers=SCRAPER).status_code == 401
+        assert get(f"{live.url}/v1/conversations", headers=SCRAPER).status_code == 401
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
@@ -13,6 +12,7 @@ from hansard.api.schemas.items import ABOUT
 from hansard.app import create_app
 from hansard.models.kinds import KINDS
 from tests.api.live import LiveServer, settings_for
+from tests.support.calls import get
 
 OPERATIONS = {
     "cancelResponse": ("post", "/v1/responses/{response_id}/cancel"),
@@ -103,7 +103,7 @@ def test_operation_ids_are_stable(document: dict[str, Any]):
 
 
 def test_the_document_served_is_that_of_the_mode(sqlite_server: LiveServer, document: dict[str, Any]):
-    served = httpx.get(f"{sqlite_server.url}/openapi.json").json()
+    served = get(f"{sqlite_server.url}/openapi.json").json()
     assert set(document["paths"]) - set(served["paths"]) == {"/auth/session"}
     assert all("421" not in operation["responses"] for _, _, operation in operations(served))
 

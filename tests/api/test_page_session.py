@@ -9,6 +9,7 @@ import pytest
 from hansard.api.auth import issue_token
 from hansard.config import Settings
 from tests.api.live import SECRET, LiveServer, serving, settings_for
+from tests.support.calls import get
 
 COOKIE = "session"
 FROM_OUR_PAGE = {"sec-fetch-site": "same-origin"}
@@ -31,7 +32,7 @@ def as_environment(settings: Settings) -> dict[str, object]:
 
 
 def browser_of(live: LiveServer, token: str) -> httpx.Client:
-    return httpx.Client(base_url=live.url, cookies={COOKIE: token}, verify=False)
+    return httpx.Client(base_url=live.url, cookies={COOKIE: token}, timeout=60, verify=False)
 
 
 def test_the_cookie_is_the_users_token(handing_over: LiveServer):
@@ -79,17 +80,17 @@ def test_a_late_or_forged_token_is_refused_with_the_reason(handing_over: LiveSer
 
 
 def test_the_page_knows_where_people_sign_in(handing_over: LiveServer):
-    page = httpx.get(handing_over.url, verify=False)
+    page = get(handing_over.url)
     assert 'href="https://app.example.org/sign-in?to=chat&amp;x=%22"' in page.text
 
 
 def test_without_a_cookie_to_read_there_is_no_page(settings: Settings):
     with serving(settings) as live:
-        assert httpx.get(live.url, verify=False).status_code == 404
+        assert get(live.url).status_code == 404
 
 
 def test_the_page_can_be_switched_off(settings: Settings):
     environment = {**as_environment(settings), "JWT_SECRET_KEY": None, "page": False}
     with serving(Settings.model_validate(environment)) as live:
-        assert httpx.get(live.url, verify=False).status_code == 404
-        assert httpx.get(f"{live.url}/auth/user", verify=False).status_code == 401
+        assert get(live.url).status_code == 404
+        assert get(f"{live.url}/auth/user").status_code == 401

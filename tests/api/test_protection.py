@@ -10,6 +10,7 @@ import pytest
 from hansard.api.rate_limit import spell_duration
 from hansard.config import Settings
 from tests.api.live import LiveServer, serving, settings_for
+from tests.support.calls import get, request
 
 OURS, THEIRS = "https://chat.example.com", "https://elsewhere.example.com"
 
@@ -49,9 +50,9 @@ def test_a_user_who_asks_too_often_is_told_how_long_to_wait(limited: LiveServer)
 
 
 def test_who_is_nobody_is_neither_counted_nor_limited(limited: LiveServer):
-    strangers = [httpx.get(f"{limited.url}/v1/conversations", headers={"authorization": "Bearer x"}) for _ in range(6)]
+    strangers = [get(f"{limited.url}/v1/conversations", headers={"authorization": "Bearer x"}) for _ in range(6)]
     assert {answer.status_code for answer in strangers} == {401}
-    assert {httpx.get(f"{limited.url}/healthz").status_code for _ in range(6)} == {200}
+    assert {get(f"{limited.url}/healthz").status_code for _ in range(6)} == {200}
 
 
 def test_the_sdk_waits_as_long_as_it_is_told_and_gets_through(module_url: str):
@@ -80,7 +81,7 @@ def preflight(server: LiveServer, origin: str, path: str = "/v1/conversations", 
         "access-control-request-method": method,
         "access-control-request-headers": "authorization,content-type,idempotency-key,x-stainless-lang",
     }
-    return httpx.request("OPTIONS", f"{server.url}{path}", headers=headers)
+    return request("OPTIONS", f"{server.url}{path}", headers=headers)
 
 
 def test_a_page_of_a_named_origin_may_call_and_read_the_api(limited: LiveServer):

@@ -5,6 +5,7 @@ import pytest
 from hansard.database import search_index
 from hansard.models.search import SearchSettings
 from tests.api.live import serving, settings_for
+from tests.support.calls import get
 
 
 @pytest.fixture(scope="module")
@@ -136,9 +137,8 @@ def test_no_query_is_a_server_error(ann, raw):
 
 
 def test_a_stranger_finds_nothing(server):
-    import httpx
 
-    answer = httpx.get(f"{server.url}/v1/search", params={"query": "milk"})
+    answer = get(f"{server.url}/v1/search", params={"query": "milk"})
     assert (answer.status_code, answer.json()["error"]["type"]) == (401, "invalid_request_error")
 
 

@@ -10,20 +10,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-import httpx
 import openai
 import pytest
 
 from hansard.config import Settings, environment_name
 from tests.plugins.stores import TEMPLATE, make_ready
+from tests.support.calls import get, post
 
 HANSARD = str(Path(sys.executable).with_name("hansard"))
-# Time enough on a busy machine; nothing is encrypted, and the authorities' certificates take long to load.
-get = partial(httpx.get, timeout=60, verify=False)
-post = partial(httpx.post, timeout=60, verify=False)
 SECRET = "a-secret-of-more-than-thirty-two-bytes-for-tests"
 
 

@@ -16,7 +16,7 @@ from tests.support.store_steps import numbered, says, walk_items
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 # Long enough for any machine, and far from for ever.
-PATIENCE = 5
+PATIENCE = 30
 
 
 @pytest.fixture(params=KINDS)

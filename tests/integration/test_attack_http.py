@@ -326,7 +326,7 @@ def test_another_users_idempotency_key_is_a_new_one(eve, of_ada, ada):
 
 
 def test_nobody_is_let_in_without_a_token_or_with_one_for_nobody(server, of_ada):
-    with httpx.Client(base_url=server.url, verify=False) as http:
+    with httpx.Client(base_url=server.url, timeout=60, verify=False) as http:
         described = http.get("/openapi.json").json()["paths"]
         closed = [
             (method, re.sub(r"\{.*?\}", of_ada.conversation, path))

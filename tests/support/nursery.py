@@ -124,6 +124,6 @@ def _is_stopped(thread: Path) -> bool:
 def _answers(url: str) -> bool:
     try:
         # To load the authorities' certificates takes forty times as long as to ask.
-        return httpx.get(f"{url}/healthz", timeout=5, verify=False).status_code == httpx.codes.OK
+        return httpx.get(f"{url}/healthz", timeout=20, verify=False).status_code == httpx.codes.OK
     except httpx.TransportError:
         return False

@@ -10,7 +10,7 @@ from hansard.database.dialects.postgres_gathering import Gathering
 from hansard.database.dialects.sqlite_tickets import Ticket, tell
 
 # Long enough for any machine, and far from for ever.
-PATIENCE = 5
+PATIENCE = 30
 
 
 async def claimed_ticket(begun: asyncio.Event, end: asyncio.Event, *, withdraw: bool) -> None:

@@ -74,4 +74,4 @@ async def test_what_comes_between_asking_and_waiting_is_not_missed():
     channel = Channel(stored=True)
     change = channel.changed()
     channel.wake()
-    await asyncio.wait_for(change, 5)
+    await asyncio.wait_for(change, 30)

@@ -13,7 +13,7 @@ from hansard.database.dialects.sqlite_writer import Block, Control
 from hansard.errors import DatabaseError, DatabaseUnavailable, OutcomeUnknown
 
 # Long enough for any machine, and far from for ever.
-PATIENCE = 5
+PATIENCE = 30
 
 
 @pytest.fixture
