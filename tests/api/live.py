@@ -21,6 +21,7 @@ from hansard.api.auth import issue_token
 from hansard.api.http_protocol import http_protocol
 from hansard.app import create_app
 from hansard.config import Settings
+from tests.support.calls import get
 
 SECRET = "a-secret-of-more-than-thirty-two-bytes-for-tests"
 TTL = timedelta(hours=1)
@@ -54,7 +55,7 @@ class Person:
     def http(self) -> httpx.Client:
         # Nothing is encrypted here, and to load the authorities' certificates takes longer than most tests.
         client = httpx.Client(
-            base_url=self._url, headers={"authorization": f"Bearer {self.key}"}, timeout=30, verify=False
+            base_url=self._url, headers={"authorization": f"Bearer {self.key}"}, timeout=60, verify=False
         )
         return self._clients.enter_context(client)
 
@@ -75,7 +76,7 @@ class Person:
             "base_url": f"{self._url}/v1",
             "api_key": self.key,
             "max_retries": 0,
-            "timeout": 30,
+            "timeout": 60,
             "_strict_response_validation": True,
         }
 
@@ -105,7 +106,7 @@ class LiveServer:
 
 @contextlib.contextmanager
 def request_log() -> Iterator[queue.Queue[logging.LogRecord]]:
-    """Collect what is logged; a request's line is written after its answer, so take it with a timeout."""
+    """Collect what is logged; a request's line is written after its answer, so take it by `line_of`."""
     records: queue.Queue[logging.LogRecord] = queue.Queue()
     logger, handler = logging.getLogger("hansard"), QueueHandler(records)
     level = logger.level
@@ -118,6 +119,14 @@ def request_log() -> Iterator[queue.Queue[logging.LogRecord]]:
         logger.setLevel(level)
 
 
+def line_of(records: queue.Queue[logging.LogRecord], **fields: object) -> logging.LogRecord:
+    """The next record with these fields; those of requests before it may still come."""
+    while True:
+        record = records.get(timeout=60)
+        if vars(record).items() >= fields.items():
+            return record
+
+
 @contextlib.contextmanager
 def serving(settings: Settings, *, prepare: Callable[[FastAPI], None] = lambda _: None) -> Iterator[LiveServer]:
     """Serve until the block ends; `prepare` may add routes that misbehave."""
@@ -126,13 +135,15 @@ def serving(settings: Settings, *, prepare: Callable[[FastAPI], None] = lambda _
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     listener.listen()
-    server = uvicorn.Server(uvicorn.Config(app, http=http_protocol(), log_config=None, access_log=False))
+    server = uvicorn.Server(
+        uvicorn.Config(app, http=http_protocol(), log_config=None, access_log=False, timeout_keep_alive=60)
+    )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     live = LiveServer(f"http://127.0.0.1:{listener.getsockname()[1]}")
     try:
         # The socket listens already, so this waits until the application has started.
-        assert httpx.get(f"{live.url}/healthz", timeout=30, verify=False).status_code == 200
+        assert get(f"{live.url}/healthz").status_code == 200
         yield live
     finally:
         live.close()

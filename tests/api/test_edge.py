@@ -14,7 +14,8 @@ from fastapi.responses import StreamingResponse
 from hansard.api.logs import JsonFormatter
 from hansard.database.dialects import postgres
 from hansard.errors import ConversationLocked, OutcomeUnknown, UnknownUser
-from tests.api.live import LiveServer, Person, request_log, serving, settings_for
+from tests.api.live import LiveServer, Person, line_of, request_log, serving, settings_for
+from tests.support.calls import get
 
 LIMIT = 20 * 1024 * 1024 + 64 * 1024
 CONTENT = "what-nobody-may-read"
@@ -53,7 +54,7 @@ def test_an_id_that_a_proxy_gave_is_kept_if_it_can_be_one(dan: Person):
     given = "01HZX-edge_7f3a"
     with request_log() as records:
         assert dan.http.get("/healthz", headers={"x-request-id": given}).headers["x-request-id"] == given
-        assert records.get(timeout=60).__dict__["request_id"] == given
+        line_of(records, request_id=given)
     for bad in ("short", "x" * 65, "two words", dan.key, "{request_id}"):
         assert dan.http.get("/healthz", headers={"x-request-id": bad}).headers["x-request-id"].startswith("req_")
     twice = dan.http.get("/healthz", headers=[("x-request-id", given), ("x-request-id", given)])
@@ -181,23 +182,22 @@ def buggy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 def test_errors_of_the_inside_tell_only_whether_to_retry(buggy: LiveServer):
     cases = [("unexpected", 500, "internal_error"), ("unknown", 503, "outcome_unknown"), ("user", 403, "unknown_user")]
     for name, status, code in cases:
-        answer = httpx.get(f"{buggy.url}/bug/{name}")
+        answer = get(f"{buggy.url}/bug/{name}")
         assert_error(answer, status, code)
         assert CONTENT not in answer.text
 
 
 def test_a_locked_conversation_has_the_apis_own_words(buggy: LiveServer):
-    answer = httpx.get(f"{buggy.url}/bug/locked")
+    answer = get(f"{buggy.url}/bug/locked")
     assert_error(answer, 400, "conversation_locked")
     assert answer.json()["error"]["param"] == "conversation"
 
 
 def test_an_unexpected_error_is_found_in_the_log_by_its_id_and_without_its_text(buggy: LiveServer):
     with request_log() as records:
-        answer = httpx.get(f"{buggy.url}/bug/unexpected")
-        line = JsonFormatter().format(records.get(timeout=60))
+        answer = get(f"{buggy.url}/bug/unexpected")
+        line = JsonFormatter().format(line_of(records, request_id=answer.headers["x-request-id"]))
     logged = json.loads(line)
-    assert logged["request_id"] == answer.headers["x-request-id"]
     assert (logged["level"], logged["status"], logged["error"]) == ("error", 500, "ZeroDivisionError")
     assert "test_edge.py" in logged["where"]
     assert CONTENT not in line
@@ -205,8 +205,8 @@ def test_an_unexpected_error_is_found_in_the_log_by_its_id_and_without_its_text(
 
 def test_a_stream_that_breaks_is_cut_and_not_ended(buggy: LiveServer):
     with pytest.raises(httpx.RemoteProtocolError):
-        httpx.get(f"{buggy.url}/broken-stream")
-    assert httpx.get(f"{buggy.url}/healthz").status_code == 200
+        get(f"{buggy.url}/broken-stream")
+    assert get(f"{buggy.url}/healthz").status_code == 200
 
 
 def test_a_client_that_leaves_while_sending_is_no_error(buggy: LiveServer):
@@ -214,20 +214,19 @@ def test_a_client_that_leaves_while_sending_is_no_error(buggy: LiveServer):
     with request_log() as records:
         with socket.create_connection((host, int(port)), timeout=60) as connection:
             connection.sendall(f"POST /reads HTTP/1.1\r\nHost: {host}\r\nContent-Length: 10\r\n\r\nabc".encode())
-        record = records.get(timeout=60)
-    assert (record.levelno, record.__dict__["status"]) == (logging.INFO, 499)
+        assert line_of(records, status=499).levelno == logging.INFO
 
 
 def test_a_database_without_its_schema_is_alive_but_not_ready(buggy: LiveServer):
-    assert httpx.get(f"{buggy.url}/healthz").json() == {"status": "ok"}
-    assert_error(httpx.get(f"{buggy.url}/readyz"), 503, "schema_outdated")
+    assert get(f"{buggy.url}/healthz").json() == {"status": "ok"}
+    assert_error(get(f"{buggy.url}/readyz"), 503, "schema_outdated")
 
 
 def test_a_database_that_cannot_be_reached_is_worth_a_retry(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(postgres, "CONNECT_SECONDS", 1.0)
     with serving(settings_for("postgresql://nobody@127.0.0.1:1/nothing?connect_timeout=1")) as live:
-        assert httpx.get(f"{live.url}/healthz").status_code == 200
-        assert_error(httpx.get(f"{live.url}/readyz", timeout=60), 503, "database_unavailable", retry=True)
+        assert get(f"{live.url}/healthz").status_code == 200
+        assert_error(get(f"{live.url}/readyz"), 503, "database_unavailable", retry=True)
         answer = live.newcomer().http.get("/v1/conversations", timeout=60)
         assert_error(answer, 503, "database_unavailable", retry=True)
         assert answer.headers["retry-after"] == "1"
@@ -240,17 +239,17 @@ def test_a_database_that_cannot_be_reached_is_worth_a_retry(monkeypatch: pytest.
 
 
 def test_a_served_database_is_ready(server: LiveServer):
-    assert httpx.get(f"{server.url}/readyz").json() == {"status": "ready"}
+    assert get(f"{server.url}/readyz").json() == {"status": "ready"}
 
 
 def test_the_log_names_the_operation_and_the_user_but_no_content(dan: Person):
     with request_log() as records:
         made = dan.http.post(f"/v1/conversations?{CONTENT}=1", json={"metadata": {CONTENT: CONTENT}, "title": CONTENT})
         path = f"/v1/conversations/{made.json()['id']}"
-        dan.http.get(path)
-        lines = [JsonFormatter().format(records.get(timeout=60)) for _ in range(2)]
+        answers = [made, dan.http.get(path)]
+        ids = [answer.headers["x-request-id"] for answer in answers]
+        lines = [JsonFormatter().format(line_of(records, request_id=id_)) for id_ in ids]
     first, second = (json.loads(line) for line in lines)
-    assert first["request_id"] == made.headers["x-request-id"]
     assert (first["user_id"], first["method"], first["status"]) == (dan.user_id, "POST", 200)
     assert (first["route"], second["route"]) == ("/v1/conversations", "/v1/conversations/{conversation_id}")
     assert first["milliseconds"] >= 0
