@@ -57,6 +57,8 @@ def watched(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory, col
         HANSARD_TRACING="true",
         OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
         OTEL_SERVICE_NAME="the-clerk",
+        # The framework has telemetry of its own, which tells addresses and what is searched for.
+        FASTAPI_OTEL_AUTO_CONFIGURE="true",
     )
     served.start()
     yield served
