@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import traceback
+from contextlib import nullcontext, suppress
 from datetime import datetime, timezone
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 # What every record has, and what the server adds for terminals; anything else was handed over as `extra`.
 _OWN: Final = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "color_message"})
@@ -32,6 +34,50 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, default=str)
 
 
+class GatheringHandler(logging.StreamHandler[TextIO]):
+    """Write what is logged in one turn of the event loop with one call; warnings, and what threads say, at once.
+
+    Each call lets another thread have the interpreter, and on SQLite one is waiting for it: requests that share a
+    commit end in the same turn, and have to share what comes after it, too.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._lines: list[str] = []
+        self._due: asyncio.AbstractEventLoop | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take one line."""
+        try:
+            self._lines.append(self.format(record) + self.terminator)
+            if record.levelno > logging.INFO or not self._is_to_come():
+                self.flush()
+        except Exception:  # noqa: BLE001 - as every handler of logging: never the reason that a request fails
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        with self.lock or nullcontext():
+            lines, self._lines, self._due = self._lines, [], None
+            if lines:
+                self.stream.write("".join(lines))
+            super().flush()
+
+    def _is_to_come(self) -> bool:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # there is none in this thread
+            return False
+        if self._due is not loop:
+            loop.call_soon(self._flush_in_turn)
+            self._due = loop
+        return True
+
+    def _flush_in_turn(self) -> None:
+        with suppress(OSError, ValueError):  # nobody reads any more
+            self.flush()
+
+
 def _message(record: logging.LogRecord) -> str:
     message = record.getMessage()
     # Of a failed task, asyncio's further lines show the exception with its text.
@@ -54,7 +100,9 @@ def config(level: str = "INFO") -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"json": {"()": f"{__name__}.JsonFormatter"}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}},
+        "handlers": {
+            "stderr": {"()": f"{__name__}.GatheringHandler", "formatter": "json", "stream": "ext://sys.stderr"},
+        },
         "root": {"handlers": ["stderr"], "level": "WARNING"},
         "loggers": {
             "hansard": {"level": level},

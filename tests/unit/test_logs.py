@@ -1,0 +1,81 @@
+"""What is logged is written soon and in order, and what many requests say together with one call."""
+
+import asyncio
+import io
+import logging
+
+import pytest
+
+from hansard.api.logs import GatheringHandler
+
+
+class Written(io.StringIO):
+    """Remember each call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.calls.append(text)
+        return len(text)
+
+
+@pytest.fixture
+def written():
+    return Written()
+
+
+@pytest.fixture
+def log(written):
+    made = logging.getLogger("some")
+    made.setLevel("DEBUG")
+    made.propagate = False
+    made.handlers = [GatheringHandler(written)]
+    return made
+
+
+def test_outside_of_an_event_loop_a_line_is_written_at_once(log, written):
+    log.info("one")
+    log.info("two")
+    assert written.calls == ["one\n", "two\n"]
+
+
+def test_lines_of_one_turn_are_written_together_and_in_each_loop_anew(log, written):
+    async def turn(name):
+        log.info("%s 1", name)
+        log.info("%s 2", name)
+        assert not any(name in call for call in written.calls)
+        await asyncio.sleep(0)
+        assert written.calls[-1] == f"{name} 1\n{name} 2\n"
+        log.info("%s, never awaited", name)
+
+    for name in ("a", "b"):
+        asyncio.run(turn(name))
+    log.info("the end")
+    assert "".join(written.calls).splitlines() == [
+        "a 1", "a 2", "a, never awaited", "b 1", "b 2", "b, never awaited", "the end"
+    ]  # fmt: skip
+
+
+async def test_a_warning_is_written_at_once_and_after_what_was_said_before(log, written):
+    log.info("one")
+    log.warning("two")
+    assert written.calls == ["one\ntwo\n"]
+    await asyncio.sleep(0)
+    assert written.calls == ["one\ntwo\n"]
+
+
+async def test_what_a_thread_says_is_written_at_once(log, written):
+    log.info("one")
+    await asyncio.to_thread(log.info, "two")
+    assert "".join(written.calls) == "one\ntwo\n"
+
+
+async def test_a_stream_that_is_gone_fails_nobody(log, written, monkeypatch):
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    written.close()
+    monkeypatch.setattr(written, "write", io.StringIO.write.__get__(written))
+    log.info("one")
+    log.warning("two")
+    await asyncio.sleep(0)
