@@ -105,16 +105,20 @@ def refusal(status: int, error: object = None, **headers: str) -> Answer:
 
 
 class ScriptedUpstream:
-    """Answer each request for a path by the next answer written down for it, and 404 when there is none."""
+    """Answer each request for a path by the next answer written down for it, else by the path's own, else by 404."""
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}/v1"
         self.asked: list[Asked] = []
         self.connections = 0
         self._answers: dict[str, deque[Answer]] = defaultdict(deque)
+        self._always: dict[str, Answer] = {}
 
     def on(self, path: str, *answers: Answer) -> None:
         self._answers[f"/v1/{path}"].extend(answers)
+
+    def always(self, path: str, answer: Answer) -> None:
+        self._always[f"/v1/{path}"] = answer
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gone: asyncio.Event) -> None:
         self.connections += 1
@@ -123,7 +127,8 @@ class ScriptedUpstream:
                 asked = await _read(reader, gone)
                 self.asked.append(asked)
                 answers = self._answers[asked.path]
-                answer = answers.popleft() if answers else refusal(404, {"message": "no such path"})
+                own = self._always.get(asked.path, refusal(404, {"message": "no such path"}))
+                answer = answers.popleft() if answers else own
                 await answer(Exchange(asked, writer))
         except (ConnectionError, asyncio.IncompleteReadError):
             pass

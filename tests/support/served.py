@@ -22,8 +22,9 @@ class Served:
     def __init__(self, folder: Path, **settings: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.database = folder / "hansard.db"
         self._folder = folder
-        self._environment = _environment({"DATABASE_URL": f"sqlite:///{folder / 'hansard.db'}", **settings})
+        self._environment = _environment({"DATABASE_URL": f"sqlite:///{self.database}", **settings})
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
