@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -15,15 +14,15 @@ from uuid import UUID
 import httpx
 import pytest
 
+from tests.support.ports import Port
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[httpx.Client]:
     """The example, served."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = Port()
     command = [sys.executable, "-m", "uvicorn", "turns_in_your_app:app", "--port", str(port), "--log-level", "warning"]
     environment = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path / 'chats.db'}"}
     server = subprocess.Popen(command, cwd=EXAMPLES, env=environment)

@@ -30,6 +30,7 @@ def embedded(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) ->
 async def context(chromium: Browser) -> AsyncIterator[BrowserContext]:
     """A browser that has never been here."""
     fresh = await chromium.new_context()
+    fresh.set_default_timeout(60_000)
     yield fresh
     await fresh.close()
 

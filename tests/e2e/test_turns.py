@@ -15,8 +15,9 @@ from playwright.async_api import Browser, Route, expect
 from tests.api.live import SECRET
 from tests.e2e.narrator import Narrator
 from tests.e2e.visitor import COOKIE, Visitor, visiting
+from tests.support.ports import Port
 from tests.support.scripted_upstream import scripted_upstream
-from tests.support.served import Served, free_port
+from tests.support.served import Served
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -272,7 +273,8 @@ async def test_a_model_that_cannot_be_reached_is_told_and_can_be_asked_again(
     chromium: Browser, sqlite_template: Path, tmp_path: Path
 ):
     shutil.copy(sqlite_template, tmp_path / "hansard.db")
-    settings = {"HANSARD_UPSTREAM_BASE_URL": f"http://127.0.0.1:{free_port()}/v1", "HANSARD_UPSTREAM_MODELS": "away"}
+    nobody = Port()
+    settings = {"HANSARD_UPSTREAM_BASE_URL": f"http://127.0.0.1:{nobody}/v1", "HANSARD_UPSTREAM_MODELS": "away"}
     server = Served(tmp_path, JWT_SECRET_KEY=SECRET, HANSARD_SESSION_COOKIE=COOKIE, **settings)
     server.start()
     try:

@@ -105,6 +105,7 @@ async def visiting(
     """Let somebody visit; afterwards nothing was refused by the browser and nobody else was asked for anything."""
     someone = person or newcomer(served)
     context = await browser.new_context(locale="en-GB", timezone_id="Europe/London", **options)
+    context.set_default_timeout(60_000)
     asked: set[str] = set()
     context.on("request", lambda request: asked.add(request.url))
     visitor = Visitor(served, someone, context)

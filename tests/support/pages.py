@@ -23,10 +23,12 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
+from tests.support.ports import Port
+
 ROOT = Path(__file__).parents[2]
 RUNNABLE = {"python", "sh"}
 SHOWN = {"text", "json", "mermaid", "sql", "yaml"}
-SECONDS = 60
+SECONDS = 120
 
 _EXCUSE = re.compile(r"<!-- not run: (.+) -->")
 _SAVED_AS = re.compile(r"# ([\w-]+\.py)\n")
@@ -72,14 +74,6 @@ def blocks_of(page: Path) -> list[Block]:
     return found
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def clean(environment: Mapping[str, str], *folders: Path) -> dict[str, str]:
     """An environment without settings of ours, where the commands of these folders and ours are found."""
     kept = {name: value for name, value in environment.items() if not _OURS.fullmatch(name)}
@@ -94,7 +88,7 @@ class Reader:
     folder: Path
     environment: dict[str, str]
     database_url: str | None = None
-    port: int = field(default_factory=free_port)
+    port: Port = field(default_factory=Port)
     servers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def follow(self, block: Block) -> None:
@@ -149,7 +143,7 @@ class Reader:
             )
         self.servers.append(server)
         deadline = time.monotonic() + SECONDS
-        while not _listens(self.port):
+        while not _listens(self.port.number):
             assert server.poll() is None, f"{command}\n{log.read_text()}"
             assert time.monotonic() < deadline, f"{command} does not listen\n{log.read_text()}"
             time.sleep(0.05)

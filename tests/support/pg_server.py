@@ -9,7 +9,6 @@ import contextlib
 import itertools
 import os
 import secrets
-import socket
 import stat
 import subprocess
 import sys
@@ -24,10 +23,10 @@ from psycopg import sql
 
 from tests.support import pg_guard
 from tests.support.pg_binaries import Account, Binaries, PostgresUnavailableError, prepare_binaries
+from tests.support.ports import Port
 
 HOST = "127.0.0.1"
 SUPERUSER = "postgres"
-START_ATTEMPTS = 3
 BASE_SETTINGS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",  # a socket's path may have 107 bytes only: not every TMPDIR leaves room
@@ -45,7 +44,7 @@ class PostgresServer:
     def __init__(self, workspace: Path, binaries: Binaries) -> None:
         self.workspace = workspace
         self.binaries = binaries
-        self.port = 0
+        self.port = Port()
         self._data = workspace / "data"
         # Not `trust`: whoever reaches a superuser's port could run programs as the one who started the tests.
         self._password = secrets.token_urlsafe(16)
@@ -120,20 +119,13 @@ class PostgresServer:
         _give(stop, self.binaries.account)
 
     def start(self) -> None:
-        """Start the server, on the port it had before or else on a free one."""
-        for remaining in reversed(range(START_ATTEMPTS)):
-            port = self.port or _free_port()
-            log = self.workspace / "log"
-            try:
-                self._run(*self._pg_ctl("start"), "-l", str(log), "-o", f"-p {port}")
-            except PostgresUnavailableError as error:
-                # Somebody may have taken the port since we found it free.
-                if remaining:
-                    continue
-                said = log.read_text(errors="replace") if log.exists() else ""
-                raise PostgresUnavailableError(f"{error}\n{said}") from None
-            self.port = port
-            return
+        """Start the server, on the port that it keeps."""
+        log = self.workspace / "log"
+        try:
+            self._run(*self._pg_ctl("start"), "-l", str(log), "-o", f"-p {self.port}")
+        except PostgresUnavailableError as error:
+            said = log.read_text(errors="replace") if log.exists() else ""
+            raise PostgresUnavailableError(f"{error}\n{said}") from None
 
     def stop(self, *, mode: str = "immediate") -> None:
         """Stop the server, `immediate` (like a crash) or `fast` (in good order); `start` brings it back."""
@@ -217,10 +209,3 @@ def _quoted(value: str) -> str:
 def _give(path: Path, account: Account) -> None:
     if account:
         os.chown(path, account["user"], account["group"])
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-    return port

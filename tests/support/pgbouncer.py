@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from tests.support.pg_server import HOST, PostgresServer
+from tests.support.ports import Port
 
 FOLDER = Path(__file__).resolve().parents[2] / ".cache" / "pgbouncer"
 ADVICE = "Run `make test-pooler`, which fetches it."
@@ -49,7 +50,7 @@ def running_pgbouncer(
 ) -> Iterator[Pooler]:
     """Run PgBouncer in transaction mode: each database has ``pool_size`` server connections for all its clients."""
     folder = _folder_of(server)
-    port = _free_port()
+    port = Port()
     parts = urlsplit(server.url())
     users, log, configuration = folder / "users.txt", folder / "log", folder / "pgbouncer.ini"
     users.write_text(f'"{parts.username}" "{parts.password}"\n')
@@ -68,8 +69,8 @@ def running_pgbouncer(
         **server.binaries.account,
     )
     try:
-        _wait_for(port, process, log)
-        yield Pooler(port)
+        _wait_for(port.number, process, log)
+        yield Pooler(port.number)
     finally:
         process.terminate()
         process.wait(30)
@@ -99,10 +100,3 @@ def _wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"PgBouncer did not start:\n{log.read_text() if log.exists() else ''}")
         time.sleep(0.02)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-    return port

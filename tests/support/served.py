@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ from typing import Final
 
 import httpx
 
+from tests.support.ports import Port
+
 _HANSARD: Final = Path(sys.executable).with_name("hansard")
 _READY_SECONDS: Final = 90
 
@@ -20,7 +21,7 @@ class Served:
     """A server on one port and one database, whatever the environment of the tests holds."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
-        self.port = free_port()
+        self.port = Port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.database = folder / "hansard.db"
         self._folder = folder
@@ -89,11 +90,3 @@ def _environment(settings: Mapping[str, str]) -> dict[str, str]:
     ours = ("DATABASE_URL", "DATABASE_URL_DIRECT", "JWT_SECRET_KEY", "JWT_ALGORITHM")
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HANSARD_") and name not in ours}
     return {**kept, **settings}
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

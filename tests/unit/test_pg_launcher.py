@@ -109,7 +109,9 @@ def test_a_database_is_dropped_also_under_an_open_connection(pg_server: Postgres
 
 def test_a_stranger_without_the_password_is_refused(pg_server: PostgresServer) -> None:
     with pytest.raises(psycopg.OperationalError, match="password"):
-        psycopg.connect(host="127.0.0.1", port=pg_server.port, user="postgres", dbname="postgres", password="guess")
+        psycopg.connect(
+            host="127.0.0.1", port=pg_server.port.number, user="postgres", dbname="postgres", password="guess"
+        )
 
 
 def test_the_server_compares_text_the_same_way_on_every_machine(pg_empty_url: str) -> None:
