@@ -1,15 +1,20 @@
-"""Whatever SQLite refuses to the thread that writes, nobody is left waiting and nothing stays held."""
+"""Whatever SQLite refuses, each script is whole or not there, and nobody is left waiting or told what is not so."""
 
 import asyncio
 import sqlite3
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
-from hansard.database.dialects import sqlite_writer
+from hansard.database.dialects import sqlite, sqlite_writer
 from hansard.database.dialects.sqlite import SqliteBackend
-from hansard.database.dialects.sqlite_connection import Connection, connect
-from hansard.database.dialects.sqlite_writer import Block, Control
+from hansard.database.dialects.sqlite_connection import Connection, connect, run_script
+from hansard.database.dialects.sqlite_tickets import Ticket, tell
+from hansard.database.dialects.sqlite_writer import Block, Control, Job
+from hansard.database.statement import Prepared, PreparedCall, Rows
+from hansard.database.violations import ConstraintViolation
 from hansard.errors import DatabaseError, DatabaseUnavailable, OutcomeUnknown
 
 # Long enough for any machine, and far from for ever.
@@ -21,6 +26,16 @@ def connection(tmp_path):
     made = connect(tmp_path / "some.db")
     yield made
     made.close()
+
+
+async def end_of(ticket: Ticket) -> object:
+    """Return what came of it, or fail where nobody ever tells."""
+    told = asyncio.ensure_future(ticket.result())
+    await asyncio.wait([told], timeout=PATIENCE)
+    was_told = told.done()
+    tell([ticket])  # the loop could not end while somebody waits
+    assert was_told
+    return await told
 
 
 def refuse(connection: Connection, *refused: str) -> None:
@@ -46,15 +61,148 @@ async def test_a_block_that_cannot_be_undone_ends_all_the_same_and_the_next_begi
     block.serve(connection)
     block.ask(late)
     with pytest.raises(DatabaseError, match="is over"):
-        await asyncio.wait_for(late.result(), PATIENCE)
+        await end_of(late)
     refuse(connection)
     sqlite_writer._serve_block(connection, after)
-    assert await asyncio.wait_for(after.begun.result(), PATIENCE)
+    assert await end_of(after.begun)
 
 
 async def test_a_commit_that_fails_and_cannot_be_undone_is_in_doubt(connection):
-    job = sqlite_writer.Job([])
+    job = Job([])
     refuse(connection, "COMMIT", "ROLLBACK")
     sqlite_writer._serve_group(connection, [job])
     with pytest.raises(OutcomeUnknown):
-        await asyncio.wait_for(job.result(), PATIENCE)
+        await end_of(job)
+
+
+def script(*statements: str) -> list[PreparedCall]:
+    dialect = SQLiteDialect_pysqlite(paramstyle="qmark")
+    return [PreparedCall(Prepared(text(statement), dialect), []) for statement in statements]
+
+
+def numbers(connection: Connection) -> list[int]:
+    return [number for (number,) in connection.execute("SELECT number FROM t ORDER BY number")]
+
+
+@pytest.fixture
+def table(connection: Connection) -> Connection:
+    """A connection to a file with a table of numbers, each of which stands in it once."""
+    connection.execute("CREATE TABLE t (number INTEGER PRIMARY KEY)")
+    return connection
+
+
+async def test_a_failed_script_undoes_all_of_its_own_and_nothing_else(table):
+    well, after = Job(script("INSERT INTO t VALUES (1)")), Job(script("INSERT INTO t VALUES (3)"))
+    badly = Job(script("INSERT INTO t VALUES (2)", "INSERT INTO t VALUES (1)"))
+    sqlite_writer._serve_group(table, [well, badly, after])
+    assert [await end_of(well), await end_of(after)] == [[[]], [[]]]
+    with pytest.raises(ConstraintViolation):
+        await end_of(badly)
+    assert numbers(table) == [1, 3]
+
+
+async def test_a_transaction_that_sqlite_gives_up_is_a_failure_of_all_who_are_in_it(table):
+    well, after = Job(script("INSERT INTO t VALUES (1)")), Job(script("INSERT INTO t VALUES (2)"))
+    badly = Job(script("INSERT OR ROLLBACK INTO t VALUES (1)"))
+    sqlite_writer._serve_group(table, [well, badly, after])
+    for job in (well, badly, after):
+        with pytest.raises(DatabaseUnavailable, match="nothing was written"):
+            await end_of(job)
+    assert numbers(table) == []
+
+
+async def test_a_script_withdrawn_from_a_block_is_left_out_of_it(table):
+    block, withdrawn, commit = Block(), Job(script("INSERT INTO t VALUES (1)")), Control("COMMIT")
+    table.execute("BEGIN IMMEDIATE")
+    for step in (withdrawn, Job(script("INSERT INTO t VALUES (2)")), commit):
+        block.ask(step)
+    assert withdrawn.claim()
+    block.serve(table)
+    assert await end_of(commit)
+    assert numbers(table) == [2]
+
+
+async def test_a_script_that_reads_sees_one_moment_whoever_writes_meanwhile(table, tmp_path, monkeypatch):
+    def run_slowly(connection: Connection, calls: list[PreparedCall]) -> list[Rows]:
+        first = run_script(connection, calls[:1])
+        table.execute("INSERT INTO t VALUES (1)")
+        return first + run_script(connection, calls[1:])
+
+    monkeypatch.setattr(sqlite, "run_script", run_slowly)
+    backend = await SqliteBackend.open(tmp_path / "some.db")
+    seen = await backend.read("ann", script("SELECT count(*) FROM t", "SELECT count(*) FROM t"))
+    await backend.close()
+    assert seen == [[(0,)], [(0,)]]
+    assert numbers(table) == [1]
+
+
+async def test_what_went_well_beside_a_failure_is_no_success_before_it_is_committed(connection):
+    well, badly = Job([]), Job(script("SELECT no_such_column"))
+    refuse(connection, "COMMIT")
+    sqlite_writer._serve_group(connection, [well, badly])
+    for job in (well, badly):
+        with pytest.raises(DatabaseError):
+            await end_of(job)
+
+
+async def test_what_is_asked_of_a_block_that_just_ends_is_refused(connection):
+    block, commit, late = Block(), Control("COMMIT"), Job([])
+    connection.execute("BEGIN IMMEDIATE")
+    block.ask(commit)
+    block.ask(late)
+    block.serve(connection)
+    assert await end_of(commit)
+    with pytest.raises(DatabaseError, match="is over"):
+        await end_of(late)
+
+
+async def test_work_that_nobody_took_yet_is_withdrawn_at_once_and_not_taken_any_more():
+    ticket = Ticket[bool]()
+    waiting = asyncio.create_task(ticket.result(withdraw=True))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting], timeout=PATIENCE)
+    has_left = waiting.cancelled()
+    tell([ticket])
+    assert has_left
+    assert not ticket.claim()
+
+
+def test_whoever_is_still_there_is_told_although_the_loop_of_others_is_closed():
+    async def take() -> Ticket[bool]:
+        return Ticket()
+
+    async def tell_both(gone: Ticket[bool]) -> object:
+        ticket = await take()
+        gone.outcome = ticket.outcome = True
+        tell([gone, ticket])
+        return await end_of(ticket)
+
+    assert asyncio.run(tell_both(asyncio.run(take())))
+
+
+async def test_scripts_that_wait_together_share_a_commit_and_keep_their_place_around_a_block(tmp_path, monkeypatch):
+    said: list[str] = []
+
+    def watched(path: Path) -> Connection:
+        made = connect(path)
+        made.set_trace_callback(said.append)
+        return made
+
+    monkeypatch.setattr(sqlite_writer, "connect", watched)
+    writer = sqlite_writer.Writer(tmp_path / "some.db")
+    before, block, after = [Job([]) for _ in range(5)], Block(), [Job([]) for _ in range(3)]
+    end = Control("COMMIT")
+    block.ask(end)
+    for job in before:
+        writer.submit(job)
+    writer.submit(block)
+    for job in after:
+        writer.submit(job)
+    writer.stop()
+    writer.start()
+    tickets: list[Ticket] = [*before, block.begun, end, *after]
+    for ticket in tickets:
+        await end_of(ticket)
+    await asyncio.to_thread(writer.join, PATIENCE)
+    assert said == ["BEGIN IMMEDIATE", "COMMIT"] * 3
