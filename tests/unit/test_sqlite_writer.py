@@ -16,6 +16,7 @@ from hansard.database.dialects.sqlite_writer import Block, Control, Job
 from hansard.database.statement import Prepared, PreparedCall, Rows
 from hansard.database.violations import ConstraintViolation
 from hansard.errors import DatabaseError, DatabaseUnavailable, OutcomeUnknown
+from hansard.utils.witness import Witness, watching
 
 # Long enough for any machine, and far from for ever.
 PATIENCE = 30
@@ -134,6 +135,29 @@ async def test_a_script_that_reads_sees_one_moment_whoever_writes_meanwhile(tabl
     await backend.close()
     assert seen == [[(0,)], [(0,)]]
     assert numbers(table) == [1]
+
+
+@pytest.mark.parametrize("in_block", [False, True], ids=["script", "block"])
+async def test_whoever_watches_hears_of_a_commit_in_doubt(tmp_path, monkeypatch, in_block):
+    def failing(path: Path) -> Connection:
+        made = connect(path)
+        refuse(made, "COMMIT", "ROLLBACK")
+        return made
+
+    monkeypatch.setattr(sqlite_writer, "connect", failing)
+    backend, seen = await SqliteBackend.open(tmp_path / "some.db"), Witness()
+
+    async def write() -> None:
+        if not in_block:
+            await backend.write("ann", [], idempotent=False)
+            return
+        async with backend.transaction("ann"):
+            pass
+
+    with watching(seen), pytest.raises(OutcomeUnknown):
+        await write()
+    await backend.close()
+    assert (seen.done, seen.in_doubt) == (False, True)
 
 
 async def test_what_went_well_beside_a_failure_is_no_success_before_it_is_committed(connection):

@@ -23,6 +23,7 @@ from hansard.database.statement import PreparedCall, Rows
 from hansard.errors import DatabaseError, DatabaseUnavailable, OutcomeUnknown
 
 GROUP_SIZE = 128
+_ENDS = ("COMMIT", "ROLLBACK")
 
 
 class Job(Ticket[list[Rows]]):
@@ -67,6 +68,8 @@ class Block:
             except queue.Empty:
                 break
             _take_step(connection, step)
+            if isinstance(step, Control) and step.sql in _ENDS:
+                break  # also when it failed and nothing could be undone: nobody asks for anything more
         with suppress(sqlite3.Error):  # what cannot be undone now is undone before the next begins
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
