@@ -99,10 +99,16 @@ async def test_a_block_that_is_cancelled_as_it_ends_holds_nothing(user, observer
                     cancel_soon()
             cancel_soon()
 
+    stored = 0
     for _ in range(50):
-        task = asyncio.ensure_future(block())
+        witness = Witness()
+        with watching(witness):
+            task = asyncio.ensure_future(block())
         await asyncio.wait([task])
         observer.assert_idle()
+        before, stored = stored, (await user.conversations.get(made.id)).message_count
+        assert (witness.done, witness.in_doubt) == (stored > before, False)
+    assert stored or badly or inner
     found = await walk_items(user, made.id)
     assert [item.position for item in found] == list(range(1, len(found) + 1))
     assert len(found) % (4 if inner else 2) == 0

@@ -91,6 +91,39 @@ async def test_whoever_leaves_takes_no_connection_along(small, user, seed):
     await asyncio.gather(*(user.conversations.get(made.id) for _ in range(2 * SIZE)))
 
 
+async def test_whoever_waits_is_served_in_turn_and_the_last_connection_used_is_the_next(small):
+    pool = pool_of(small)
+    lent = [await pool.take() for _ in range(SIZE)]
+    waiting = [asyncio.create_task(pool.take()) for _ in range(SIZE)]
+    await asyncio.sleep(0)  # now all of them wait
+    for place, connection in enumerate(lent):
+        pool.give(connection)
+        await asyncio.wait([waiting[place]], timeout=5)
+        assert [task.done() for task in waiting] == [other <= place for other in range(SIZE)]
+    for connection in lent:
+        pool.give(connection)
+    again = await pool.take()
+    pool.give(again)
+    assert again is lent[-1]
+
+
+@pytest.mark.parametrize("given", ["a connection", "room"])
+async def test_who_leaves_at_the_moment_of_being_served_lets_the_next_have_it(small, given):
+    pool = pool_of(small)
+    lent = [await pool.take() for _ in range(SIZE)]
+    leaving, next_one = (asyncio.create_task(pool.take()) for _ in range(2))
+    await asyncio.sleep(0)  # now both wait
+    if given == "room":
+        lent[0].close()
+    pool.give(lent[0])
+    leaving.cancel()
+    served = await asyncio.wait_for(next_one, 5)
+    assert leaving.cancelled()
+    for connection in (served, *lent[1:]):
+        pool.give(connection)
+    assert pool.lent == 0
+
+
 async def test_closing_waits_for_what_is_under_way(pg_proxy, proxy, user, pg_observer):
     made = await user.conversations.create()
     other = await open_database(pg_proxy[1])
@@ -166,6 +199,23 @@ async def test_a_server_that_falls_silent_is_given_up(pg_proxy, proxy, monkeypat
     monkeypatch.undo()
     assert [item.content for item in await walk_items(user, made.id)] in (["perhaps"], [])
     await database.close()
+
+
+async def test_a_write_in_doubt_stays_so_when_the_server_cannot_be_asked_again(pg_proxy, proxy, pg_observer):
+    database = await open_database(pg_proxy[1])
+    user = SqlStore(database).for_user(f"user-{uuid.uuid4()}")
+    made = await user.conversations.create()
+
+    async def refuse() -> postgres_flight.Connection:
+        raise DatabaseUnavailable("cannot connect")
+
+    pool_of(database)._connect = refuse
+    proxy.cut = Cut(Direction.ANSWER, 0)
+    with pytest.raises(OutcomeUnknown):
+        await user.items.append(made.id, [MessageCreate(says("once")[0], client_id="once")])
+    await database.close()
+    stored = "SELECT count(*) FROM messages WHERE conversation_id = ?"
+    assert pg_observer.execute(stored, made.id) == [(1,)]
 
 
 async def test_who_falls_silent_in_the_middle_of_a_write_keeps_no_lock(proxy, user, pg_server, pg_url, monkeypatch):
