@@ -90,3 +90,8 @@ def _environment(settings: Mapping[str, str]) -> dict[str, str]:
     ours = ("DATABASE_URL", "DATABASE_URL_DIRECT", "JWT_SECRET_KEY", "JWT_ALGORITHM")
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HANSARD_") and name not in ours}
     return {**kept, **settings}
+
+
+def free_port() -> int:
+    """A port that nobody listens on at the moment."""
+    return Port().number
