@@ -91,6 +91,56 @@ def test_what_follows_a_body_adds_nothing_to_the_request(sqlite_server: LiveServ
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
+OFFER = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n"
+TITLE = b'{"title":"errands"}'
+FRAMED = [
+    pytest.param(b"content-length: %d\r\n\r\n%b" % (len(TITLE), TITLE), id="whole"),
+    pytest.param(b"transfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(TITLE), TITLE), id="in chunks"),
+]
+
+
+@pytest.mark.parametrize("framed", FRAMED)
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_request_that_offers_another_protocol_keeps_its_body(sqlite_server: LiveServer, framed: bytes, at_once: bool):
+    key = sqlite_server.newcomer().key.encode()
+    asks = b"POST /v1/conversations HTTP/1.1\r\nhost: x\r\nauthorization: Bearer %b\r\n%b" % (key, OFFER + framed)
+    with closing(connected(sqlite_server)) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in [asks * 2] if at_once else [asks[index : index + 1] for index in range(len(asks))]:
+            connection.sendall(piece)
+        connection.sendall(GET + b"connection: close, upgrade\r\nupgrade: websocket\r\n\r\n")
+        said = all_that_comes(connection)
+    times = 2 if at_once else 1
+    assert said.count(b"HTTP/1.1 200 ") == times + 1
+    assert said.count(b'"title":"errands"') == times
+    assert said.endswith(b'{"status":"ok"}')
+
+
+def test_a_body_behind_an_offer_is_no_request(sqlite_server: LiveServer):
+    hidden = GET + b"\r\n"
+    with closing(connected(sqlite_server)) as connection:
+        connection.sendall(b"POST /healthz HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n%b\r\n" % (len(hidden), OFFER))
+        assert connection.recv(65536).startswith(b"HTTP/1.1 405 ")
+        connection.sendall(hidden + GET + b"connection: close\r\n\r\n")
+        assert all_that_comes(connection).count(b"HTTP/1.1 200 ") == 1
+
+
+def test_many_offers_at_once_are_read_one_after_the_other(sqlite_server: LiveServer):
+    with closing(connected(sqlite_server)) as connection:
+        times = 2000
+        connection.sendall((GET + b"connection: upgrade\r\nupgrade: x\r\n\r\n") * times + GET)
+        connection.sendall(b"connection: close\r\n\r\n")
+        assert all_that_comes(connection).count(b"HTTP/1.1 200 ") == times + 1
+
+
+def test_a_tunnel_is_refused(sqlite_server: LiveServer):
+    with closing(connected(sqlite_server)) as connection:
+        connection.sendall(b"CONNECT x:443 HTTP/1.1\r\nhost: x\r\n\r\n" + GET + b"\r\n")
+        said = all_that_comes(connection)
+    assert said.startswith(b"HTTP/1.1 400 ")
+    assert said.count(b"HTTP/1.1 ") == 1
+
+
 def test_what_is_no_request_is_refused_in_the_apis_words(sqlite_server: LiveServer):
     with closing(connected(sqlite_server)) as connection:
         connection.sendall(b"let me in\r\n\r\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from hansard.api.http_protocol import HEAD_BYTES, refusal
@@ -21,7 +22,14 @@ class BoundedHttp(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take in what came; what the parser still holds back for want of an end is counted, too."""
         self._beside += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        rest: memoryview | None = memoryview(data)
+        try:
+            while rest is not None:
+                rest = self._parse(rest)
+        except HttpParserError:
+            self.send_400_response("")
+            return
         if self._beside > HEAD_BYTES and not self.transport.is_closing():
             self._too_large = True
             self.send_400_response("")
@@ -52,6 +60,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """End the head."""
+        if self._is_offer():
+            return
         self._beside, self._in_body = 0, True
         super().on_headers_complete()
 
@@ -62,8 +72,35 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End the request."""
+        if self._is_offer():
+            return
         self._beside = 0
         super().on_message_complete()
+
+    def _parse(self, data: memoryview) -> memoryview | None:
+        """Read on, and return what is left behind a request that offers to go on in another protocol.
+
+        An offer is ignored; all clients in Java make one. The parser, though, ends such a request with its head: a
+        body would be lost, or be taken for the next requests. So the head is read once more, without the offer.
+        """
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade as offer:
+            head = self._head_without_offer()
+            self.parser = HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            self.parser.feed_data(head)
+            return data[offer.args[0] :]
+        return None
+
+    def _is_offer(self) -> bool:
+        # A tunnel is no offer, but all that its request asks for; it has no path, and is refused for that.
+        return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+
+    def _head_without_offer(self) -> bytes:
+        version = self.parser.get_http_version().encode("ascii")
+        headers = b"".join(b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade")
+        return b"%b %b HTTP/%b\r\n%b\r\n" % (self.parser.get_method(), self.url, version, headers)
 
     def _count(self, size: int) -> None:
         self._head += size
