@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from hansard.agents.protocol import AgentRequest, Outcome
+from hansard.agents.upstream import endpoint
 from hansard.agents.upstream.agent import UpstreamAgent
 from hansard.agents.upstream.endpoint import Upstream
 from hansard.models.verbatim import message_item
@@ -120,7 +121,10 @@ async def test_a_model_that_is_missing_does_not_mean_that_the_api_is(server: Scr
     assert len(server.asked) == 1
 
 
-async def test_connections_are_used_again_and_cookies_are_not(server: ScriptedUpstream, api: Api):
+async def test_connections_are_used_again_and_cookies_are_not(server: ScriptedUpstream, api: Api, monkeypatch):
+    # Else a body that ends late on a busy machine ends the connection, too.
+    monkeypatch.setattr(endpoint, "_FAREWELL_SECONDS", 30)
+
     async def with_cookie(exchange: Exchange) -> None:
         await exchange.head(set_cookie="session=of-somebody; Path=/")
         await exchange.write(b"".join(map(spell, api.whole(api.message("x")))) + b"data: [DONE]\n\n")
