@@ -28,7 +28,7 @@ DATABASES = ("sqlite", "postgresql")
 def fuzz(url: str, key: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run schemathesis against a server, with a user's API key."""
     command = [str(Path(sys.executable).with_name("st")), "run", f"{url}/openapi.json", "--no-color"]
-    told = ["-H", f"Authorization: Bearer {key}", "--checks", "all"]
+    told = ["-H", f"Authorization: Bearer {key}", "--checks", "all", "--request-timeout=60"]
     environment = os.environ | {"SCHEMATHESIS_HOOKS": HOOKS, "PYTHONPATH": str(ROOT)}
     with tempfile.TemporaryDirectory() as folder:
         return subprocess.run(
