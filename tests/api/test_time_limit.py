@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -159,6 +160,47 @@ async def test_a_request_that_somebody_else_cancels_stays_cancelled():
     assert task.cancelled()
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="before, a task does not know how often it was cancelled")
+async def test_a_request_that_somebody_else_cancels_as_its_time_is_over_stays_cancelled(monkeypatch):
+    expire = time_limit._Clock._expire
+
+    def both(clock: time_limit._Clock) -> None:
+        expire(clock)
+        task.cancel()
+
+    async def handler(scope, receive, send):
+        await asyncio.Event().wait()
+
+    async def send(message):
+        pytest.fail("nobody is there to be answered")
+
+    monkeypatch.setattr(time_limit._Clock, "_expire", both)
+    limit = time_limit.TimeLimit(handler, body_seconds=1, answer_seconds=0)
+    task = asyncio.ensure_future(limit({"type": "http", "method": "GET", "headers": []}, receive_nothing, send))
+    await asyncio.wait([task], timeout=5)
+    assert task.cancelled()
+
+
+async def test_a_body_that_comes_piece_by_piece_has_no_more_time_than_another():
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        await asyncio.sleep(0)
+        return {"type": "http.request", "body": b" ", "more_body": True}
+
+    async def handler(scope, receive, send):
+        while (await receive())["more_body"]:
+            pass
+
+    async def send(message):
+        sent.append(message)
+
+    limit = time_limit.TimeLimit(handler, body_seconds=0.01, answer_seconds=60)
+    request = limit({"type": "http", "method": "POST", "headers": []}, receive, send)
+    await asyncio.wait_for(request, 5)
+    assert sent[0]["status"] == 408
+
+
 def test_a_body_that_does_not_come_is_408(hurried: LiveServer):
     key = hurried.newcomer().key
     host, port = hurried.url.removeprefix("http://").split(":")
@@ -171,6 +213,7 @@ def test_a_body_that_does_not_come_is_408(hurried: LiveServer):
         assert answer.startswith(b"HTTP/1.1 408 ")
         assert b'"code":"request_timeout"' in answer
         assert b"x-should-retry: true" in answer
+        assert b"connection: close" in answer
 
 
 def test_turns_and_streams_take_their_time(hurried: LiveServer, server: LiveServer):
