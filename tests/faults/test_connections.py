@@ -14,6 +14,7 @@ from hansard.errors import AlreadyExists, DatabaseUnavailable, OutcomeUnknown
 from hansard.models.conversation import ConversationCreate
 from hansard.models.message import MessageCreate
 from hansard.store.sql import SqlStore
+from hansard.utils.witness import Witness, watching
 from tests.support.observers import PostgresObserver
 from tests.support.pg_server import running_postgres
 from tests.support.proxy import Cut, Direction, Proxy, proxied, split_messages
@@ -230,6 +231,23 @@ async def test_a_cancelled_append_is_done_or_undone_when_the_caller_hears_of_it(
     with pytest.raises(asyncio.CancelledError):
         await append
     assert [item.content for item in await walk_items(user, made.id)] == ["warm", "cancelled"]
+
+
+async def test_a_cancelled_append_whose_connection_dies_is_in_doubt(user, proxy):
+    made = await user.conversations.create()
+    proxy.stall()
+    witness = Witness()
+    with watching(witness):
+        append = asyncio.create_task(user.items.append(made.id, says("perhaps")))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    append.cancel()
+    await asyncio.sleep(0)
+    proxy.tear_all()
+    proxy.resume()
+    with pytest.raises(asyncio.CancelledError):
+        await append
+    assert (witness.done, witness.in_doubt) == (False, True)
 
 
 async def test_a_server_that_refuses_connections_is_unavailable(unused_tcp_port):

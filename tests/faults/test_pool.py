@@ -219,6 +219,30 @@ async def test_a_write_in_doubt_stays_so_when_the_server_cannot_be_asked_again(p
     assert pg_observer.execute(stored, made.id) == [(1,)]
 
 
+async def test_a_connection_that_is_lost_while_it_is_undone_leaves_its_room(small, user, proxy):
+    made = await user.conversations.create()
+
+    async def undone():
+        async with user.atomic():
+            await user.items.append(made.id, says("undone"))
+            proxy.cut = Cut(Direction.ANSWER, 0)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await undone()
+    assert pool_of(small).lent == 0
+    assert await walk_items(user, made.id) == []
+
+
+async def test_a_block_that_begins_too_late_is_told_so(user, monkeypatch):
+    made = await user.conversations.create()
+    monkeypatch.setattr(postgres, "TRANSACTION_SECONDS", -1.0)
+    with pytest.raises(DatabaseUnavailable, match="took longer"):
+        async with user.atomic():
+            await user.items.append(made.id, says("late"))
+    assert await walk_items(user, made.id) == []
+
+
 async def test_who_falls_silent_in_the_middle_of_a_write_keeps_no_lock(proxy, user, pg_server, pg_url, monkeypatch):
     """A large write leaves in pieces, so a process may be paused when half of it has arrived."""
     if pg_server.binaries.major < 17:
