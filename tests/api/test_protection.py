@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import openai
 import pytest
+from fastapi import FastAPI
 
 from hansard.api.rate_limit import spell_duration
 from hansard.config import Settings
@@ -26,16 +27,24 @@ def module_url(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) 
     return f"sqlite:///{path}"
 
 
+def misbehave(app: FastAPI) -> None:
+    @app.get("/bug")
+    async def bug() -> None:
+        raise ZeroDivisionError
+
+
 @pytest.fixture(scope="module")
 def limited(module_url: str) -> Iterator[LiveServer]:
     """A server on which each user has three requests at once, and then one a minute."""
-    with serving(settings_with(module_url, rate_limit="60/hour burst 3", cors_origins=(OURS,))) as live:
+    settings = settings_with(module_url, rate_limit="60/hour burst 3", cors_origins=(OURS,))
+    with serving(settings, prepare=misbehave) as live:
         yield live
 
 
 def test_a_user_who_asks_too_often_is_told_how_long_to_wait(limited: LiveServer):
     ann, bob = limited.newcomer(), limited.newcomer()
     allowed = [ann.http.get("/v1/conversations") for _ in range(3)]
+    assert bob.http.get("/v1/conversations").headers["x-ratelimit-remaining-requests"] == "2"
     assert [answer.headers["x-ratelimit-remaining-requests"] for answer in allowed] == ["2", "1", "0"]
     assert {answer.headers["x-ratelimit-limit-requests"] for answer in allowed} == {"3"}
     refused = ann.http.post("/v1/conversations", content=b"{never read", headers={"content-type": "application/json"})
@@ -95,7 +104,7 @@ def test_a_page_of_a_named_origin_may_call_and_read_the_api(limited: LiveServer)
         assert allowed.headers["x-request-id"]
         assert allowed.headers["x-content-type-options"] == "nosniff"
     dan = limited.newcomer()
-    for path, status in [("/v1/conversations", 200), ("/v1/conversations/conv_1", 404), ("/nowhere", 404)]:
+    for path, status in [("/v1/conversations", 200), ("/v1/conversations/c", 404), ("/nowhere", 404), ("/bug", 500)]:
         answer = dan.http.get(path, headers={"origin": OURS})
         assert answer.status_code == status
         assert answer.headers["access-control-allow-origin"] == OURS

@@ -175,6 +175,8 @@ def test_what_the_api_cannot_include_is_refused(ann: Person):
     conversation = ann.sdk.conversations.create()
     with pytest.raises(openai.BadRequestError, match="include"):
         ann.sdk.conversations.items.list(conversation.id, include=["nothing"])  # type: ignore[list-item] # on purpose
+    # Also where it is spelled as the API's documentation spells it.
+    assert ann.http.get(f"/v1/conversations/{conversation.id}/items?include=nothing").status_code == 400
 
 
 def test_the_sdk_pages_through_our_list_of_conversations(ann: Person):
