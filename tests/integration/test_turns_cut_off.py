@@ -2,13 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from hansard.agents.events import Answer
 from hansard.agents.protocol import AgentRequest, Event, Outcome, Tool
+from hansard.errors import OutcomeUnknown
 from hansard.models import EventBatch, TurnCreate
 from hansard.services.beginning import TurnRequest
 from hansard.services.channel import UNSTORED_EVENTS
@@ -16,6 +19,8 @@ from hansard.services.history import INTERRUPTED
 from hansard.services.responses import stored_request
 from hansard.services.transcript import Transcript
 from hansard.services.turns import Turn
+from hansard.store.contract import UserStore
+from hansard.store.sql import SqlStore
 from hansard.utils.ids import new_uuid
 from tests.support.agents import DONE, Prompted, Scripted, user_says
 from tests.support.turns import ask, crash, expire, home_of, stored, text_of, told, turns_with
@@ -157,9 +162,90 @@ async def test_a_process_that_lost_its_lease_writes_nothing_and_its_reader_learn
     await other.response(there, turn.id)
     before = await told(other, await other.find(there, turn.id))
     items = await there.items.last(await home_of(there, turn), 10)
-    agent.say("after", None)
-    heard = await listening
+    agent.say("after")  # and it is not waited for its end
+    heard = await asyncio.wait_for(listening, 10)
     assert (heard[-1].type, heard[-1].data) == (before[-1].type, before[-1].data)
     assert [event.sequence for event in heard] == sorted({event.sequence for event in heard})
     assert await told(other, await other.find(there, turn.id)) == before
     assert await there.items.last(await home_of(there, turn), 10) == items
+
+
+async def test_what_cannot_be_kept_of_a_lost_turn_does_not_keep_it_from_ending(turns, agent, user, database, observer):
+    turn = await ask(turns, user)
+    agent.say("x" * 2000)
+    await stored(user, turn, "x" * 2000)
+    await crash(turns, observer, turn)
+    narrow = SqlStore(database, max_item_bytes=1000).for_user(user.user_id)
+    response = await turns_with(Prompted()).response(narrow, turn.id)
+    assert (response["status"], response["output"]) == ("failed", [])
+    assert "cannot be stored" in response["error"]["message"]
+    assert await user.turns.find_active(await home_of(user, turn)) is None
+
+
+class Doubtful:
+    """Be a user's store whose turns are in doubt once, as one operation of theirs ends: ``happens`` is done instead."""
+
+    def __init__(self, user: UserStore, name: str, happens: Callable[[Callable[[], Awaitable]], Awaitable]) -> None:
+        self._user = user
+        self._name = name
+        self._happens = [happens]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._user, name)
+
+    @property
+    def turns(self) -> Any:
+        turns = self._user.turns
+
+        async def operate(*args: Any, **named: Any) -> object:
+            if not self._happens:
+                return await getattr(turns, self._name)(*args, **named)
+            await self._happens.pop()(lambda: getattr(turns, self._name)(*args, **named))
+            raise OutcomeUnknown("the connection was lost")
+
+        kept = {name: getattr(turns, name) for name in dir(turns) if not name.startswith("_")}
+        return SimpleNamespace(**kept | {self._name: operate})
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+async def test_a_turn_whose_end_is_in_doubt_ends_once(turns, agent, user, is_stored):
+    async def end(really: Callable[[], Awaitable]) -> None:
+        if is_stored:
+            await really()
+
+    turn = await ask(turns, Doubtful(user, "end", end))
+    agent.say("Good morning", None)
+    response = await asyncio.wait_for(turns.finished(turn), 10)
+    assert (response["status"], text_of(response)) == ("completed", "Good morning")
+    items = await user.items.last(await home_of(user, turn), 10)
+    assert [item.content for item in items] == ["hello", "Good morning"]
+    assert await turns_with(Prompted()).response(user, turn.id) == response
+
+
+async def test_an_end_in_doubt_that_was_somebody_elses_is_not_told_as_ours(turns, agent, user, elsewhere, observer):
+    other, there = elsewhere
+
+    async def end(_: object) -> None:
+        expire(observer, turn)
+        await other.response(there, turn.id)
+
+    turn = await ask(turns, Doubtful(user, "end", end))
+    agent.say("Good morning", None)
+    response = await asyncio.wait_for(turns.finished(turn), 10)
+    assert response["status"] == "incomplete"
+    assert response == await other.response(there, turn.id)
+
+
+async def test_a_batch_in_doubt_is_stored_once_although_more_was_said_meanwhile(turns, agent, user, elsewhere):
+    other, there = elsewhere
+
+    async def record(really: Callable[[], Awaitable]) -> None:
+        await really()
+        assert turn.running is not None
+        agent.say("morning", None)
+        await turn.running.channel.beyond(turn.running.channel.last)
+
+    turn = await ask(turns, Doubtful(user, "record", record))
+    agent.say("Good ")
+    live = await asyncio.wait_for(told(turns, turn), 10)
+    assert await told(other, await other.find(there, turn.id)) == [event._replace(maker_id=None) for event in live]

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ from hansard.agents.events import Answer
 from hansard.agents.protocol import AgentRequest, Event, Outcome
 from hansard.services.channel import UNSTORED_EVENTS
 from tests.support.agents import DONE, Scripted, pieces
-from tests.support.turns import ask, stored, text_of, told, turns_with
+from tests.support.turns import PACE, ask, stored, text_of, told, turns_with
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -50,6 +51,15 @@ async def test_a_reader_in_another_process_follows_while_the_turn_runs(turns, ag
     assert [event.sequence for event in events] == list(range(len(events)))
     assert text_of(json.loads(events[-1].data)["response"]) == "one two three four"
     assert await late == events[5:]
+
+
+async def test_much_that_is_said_at_once_is_shown_to_others_without_a_pause(agent, user):
+    turns = turns_with(agent, pace=replace(PACE, lease_seconds=600, batch_seconds=600, batch_bytes=1000))
+    turn = await ask(turns, user)
+    agent.say("little ", "x" * 1000)
+    await asyncio.wait_for(stored(user, turn, "little "), 10)
+    agent.say(None)
+    await turns.finished(turn)
 
 
 async def test_readers_in_this_process_need_no_database(turns, agent, user, database):

@@ -1,5 +1,11 @@
 """What is kept of a turn and for how long, whose it is, and what it costs."""
 
+import asyncio
+import time
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
 import pytest
 
 from hansard.errors import InvalidInput, NotFound
@@ -7,7 +13,7 @@ from hansard.services.keeper import Pace
 from hansard.services.turns import Turn
 from hansard.store.sql import SqlStore
 from tests.support.agents import Scripted, echo, user_says
-from tests.support.turns import ask, home_of, stored, turns_with
+from tests.support.turns import PACE, ask, home_of, stored, turns_with
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -19,8 +25,7 @@ async def test_events_that_are_no_longer_kept_are_refused_and_the_response_stays
     agent.say("Hello", None)
     turn = await ask(turns, user)
     response = await turns.finished(turn)
-    forgotten = turn.id.hex if "Sqlite" in type(observer).__name__ else turn.id
-    observer.execute("DELETE FROM turn_events WHERE turn_id = ?", forgotten)
+    observer.execute("DELETE FROM turn_events WHERE turn_id = ?", spelled(observer, turn))
     with pytest.raises(InvalidInput, match="no longer kept"):
         await other.follow(await other.find(there, turn.id), after=3)
     assert await other.response(there, turn.id) == response
@@ -34,6 +39,32 @@ async def test_old_events_go_when_the_next_turn_begins(store, database, user):
     assert (await forgetful.turns.events(first.id))[1]
     await turns.finished(await ask(turns, forgetful))
     assert (await forgetful.turns.events(first.id))[1] == []
+
+
+async def test_the_lease_of_a_turn_that_is_silent_is_renewed_before_it_ends(agent, user, observer):
+    lease = timedelta(seconds=3)
+    turns = turns_with(agent, pace=replace(PACE, lease_seconds=lease.total_seconds()))
+    turn = await ask(turns, user)
+    agent.say("Well")
+    await stored(user, turn, "Well")
+    begun = renewed = lease_of(observer, turn)
+    deadline = time.monotonic() + 30
+    while renewed == begun:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+        renewed = lease_of(observer, turn)
+    assert begun < renewed < begun + lease
+    agent.say(None)
+    await turns.finished(turn)
+
+
+def lease_of(observer, turn: Turn) -> datetime:
+    [[found]] = observer.execute("SELECT lease_expires_at FROM turns WHERE id = ?", spelled(observer, turn))
+    return found if isinstance(found, datetime) else datetime.fromisoformat(found)
+
+
+def spelled(observer, turn: Turn) -> UUID | str:
+    return turn.id.hex if "Sqlite" in type(observer).__name__ else turn.id
 
 
 async def test_a_deleted_response_is_gone_and_its_words_stay(turns, agent, user):
