@@ -20,7 +20,7 @@ def told(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """A service that was asked for everything."""
     path = tmp_path_factory.mktemp("database") / "hansard.db"
     path.write_bytes(sqlite_template.read_bytes())
-    with telling(settings_for(f"sqlite:///{path}", secret=None)) as teller:
+    with telling(settings_for(f"sqlite:///{path}", secret=None), path.parent) as teller:
         yield teller
 
 
@@ -89,8 +89,8 @@ def test_every_operation_has_an_example_of_each_answer(told: Teller):
         for status, answer in operation["responses"].items():
             for content in answer.get("content", {}).values():
                 assert content["examples"], (name, status)
-    for name in ("BadRequest", "Unauthorized", "NotFound", "BodyTooLarge", "UnsupportedMediaType"):
-        assert told.document["components"]["responses"][name]["content"]["application/json"]["examples"], name
+    for name, answer in told.document["components"]["responses"].items():
+        assert answer["content"]["application/json"]["examples"], name
 
 
 def test_the_code_for_the_sdk_runs(sqlite_server: LiveServer, capsys: pytest.CaptureFixture[str]):

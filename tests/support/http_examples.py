@@ -18,6 +18,7 @@ from tests.plugins.stores import make_ready
 from tests.support.http_reference import page_of
 from tests.support.http_story import SDK, tell
 from tests.support.http_teller import Teller
+from tests.support.http_troubles import tell_of_troubles
 
 ROOT = Path(__file__).parents[2]
 KEPT = Path(examples.__file__).with_name(examples.FILE)
@@ -25,8 +26,8 @@ PAGE = ROOT / "docs" / "reference" / "http.md"
 
 
 @contextlib.contextmanager
-def telling(settings: Settings) -> Iterator[Teller]:
-    """Ask everything of an embedded service of these settings, and of no other: its user and tasks are new."""
+def telling(settings: Settings, folder: Path) -> Iterator[Teller]:
+    """Ask everything of an embedded service of these settings: its user and tasks are new; then others for errors."""
     access = open_access(settings)
     assert access.sessions is not None
     key = access.token("local", ttl=timedelta(hours=1))
@@ -34,6 +35,7 @@ def telling(settings: Settings) -> Iterator[Teller]:
         client.headers["authorization"] = f"Bearer {key}"
         teller = Teller(client, client.get("/openapi.json").json())
         tell(teller.ask, code=access.sessions.codes.issue())
+        tell_of_troubles(teller, settings, folder)
         yield teller
 
 
@@ -53,7 +55,7 @@ def main() -> None:
         url = f"sqlite:///{folder}/hansard.db"
         make_ready(url)
         settings = settings_for(url, secret=None)
-        with telling(settings) as teller:
+        with telling(settings, Path(folder)) as teller:
             KEPT.write_text(written(teller.kept()))
         PAGE.write_text(reference(settings))
 

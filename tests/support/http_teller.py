@@ -6,7 +6,7 @@ kept changes only when the service does.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import httpx
@@ -35,9 +35,13 @@ class Teller:
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         body: Any = None,
+        content: Iterable[bytes] | None = None,
         events: int | None = None,
     ) -> Any:
-        """Return the answer's JSON, or of a stream its text; of one that does not end, so many ``events``."""
+        """Return the answer's JSON, or of a stream its text; of one that does not end, so many ``events``.
+
+        ``content`` is a body that is not kept.
+        """
         method, template = self._places[operation]
         url = template.format_map(path or {})
         sent = {"path": path, "query": query, "headers": headers, "body": body}
@@ -46,7 +50,7 @@ class Teller:
             "title": title,
             **{name: value for name, value in sent.items() if value is not None},
         }
-        with self.client.stream(method, url, params=query, headers=headers, json=body) as response:
+        with self.client.stream(method, url, params=query, headers=headers, json=body, content=content) as response:
             answer = _read(response, events)
         kept["status"] = response.status_code
         if answer is not None:
@@ -83,7 +87,10 @@ def _read(response: httpx.Response, events: int | None) -> Any:
 class _Constant:
     """Replace what is different in every telling, in the order in which it appears."""
 
-    _ID = re.compile(r"(?<=_)([0-9a-f]{32})([0-9a-f]{16})(?![0-9a-f])|(?<=call_)[0-9a-f]{32}|(?<=\.)[0-9a-f]{32}(?=\.)")
+    _ID = re.compile(
+        r"(?<=_)([0-9a-f]{32})([0-9a-f]{16})(?![0-9a-f])"
+        r"|(?<=call_)[0-9a-f]{32}|(?<=req_)[0-9a-f]{32}|(?<=\.)[0-9a-f]{32}(?=\.)"
+    )
     _NOW = 1_796_000_000
     _INSTANT = "2026-11-30T12:53:20Z"
     _OPAQUE = "eyJvcGFxdWUi"
@@ -107,6 +114,7 @@ class _Constant:
 
     def _text(self, text: str) -> str:
         text = re.sub(r'("\w+_at":)\d+', rf"\g<1>{self._NOW}", text)
+        text = re.sub(r"(?<=try again in )\w+", "1m0s", text)
         return self._ID.sub(self._id, text)
 
     def _id(self, found: re.Match[str]) -> str:
