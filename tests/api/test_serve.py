@@ -117,6 +117,9 @@ def test_the_log_is_json_and_the_server_does_not_name_itself(tmp_path: Path):
         process.popen.wait()
         lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert answer.headers["x-request-id"] in {line.get("request_id") for line in lines}
+    assert [line["message"].partition(" [")[0] for line in lines[-2:]] == [
+        "Application shutdown complete.", "Finished server process"
+    ]  # fmt: skip
     assert "secret=1" not in (tmp_path / "log").read_text()
 
 

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from hansard.api.logs import GatheringHandler
+from hansard.api.logs import REQUESTS, GatheringHandler
 
 
 class Written(io.StringIO):
@@ -27,12 +27,16 @@ def written():
 
 
 @pytest.fixture
-def log(written):
-    made = logging.getLogger("some")
-    made.setLevel("DEBUG")
-    made.propagate = False
-    made.handlers = [GatheringHandler(written)]
-    return made
+def logs(written):
+    """All loggers of a process that writes there."""
+    root = logging.RootLogger(logging.DEBUG)
+    root.addHandler(GatheringHandler(written))
+    return logging.Manager(root)
+
+
+@pytest.fixture
+def log(logs):
+    return logs.getLogger(REQUESTS)
 
 
 def test_outside_of_an_event_loop_a_line_is_written_at_once(log, written):
@@ -63,6 +67,12 @@ async def test_a_warning_is_written_at_once_and_after_what_was_said_before(log, 
     log.warning("two")
     assert written.calls == ["one\ntwo\n"]
     await asyncio.sleep(0)
+    assert written.calls == ["one\ntwo\n"]
+
+
+async def test_what_is_no_line_of_a_request_is_written_at_once(log, logs, written):
+    log.info("one")
+    logs.getLogger("uvicorn.error").info("two")
     assert written.calls == ["one\ntwo\n"]
 
 

@@ -11,12 +11,13 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Literal
 
 from hansard.api.errors import Fault
+from hansard.api.logs import REQUESTS
 from hansard.api.middleware import HEADERS, new_request_id
 
 if TYPE_CHECKING:
     from asyncio import Protocol
 
-_log = logging.getLogger("hansard.requests")
+_log = logging.getLogger(REQUESTS)
 
 # As h11 has it; most proxies allow less.
 HEAD_BYTES: Final = 64 * 1024

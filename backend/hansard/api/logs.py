@@ -10,6 +10,9 @@ from contextlib import nullcontext, suppress
 from datetime import datetime, timezone
 from typing import Any, Final, TextIO
 
+# The logger of the lines of requests, the only ones that are many.
+REQUESTS: Final = "hansard.requests"
+
 # What every record has, and what the server adds for terminals; anything else was handed over as `extra`.
 _OWN: Final = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "color_message"})
 
@@ -35,10 +38,11 @@ class JsonFormatter(logging.Formatter):
 
 
 class GatheringHandler(logging.StreamHandler[TextIO]):
-    """Write what is logged in one turn of the event loop with one call; warnings, and what threads say, at once.
+    """Write the lines of requests that end in one turn of the event loop with one call; everything else at once.
 
     Each call lets another thread have the interpreter, and on SQLite one is waiting for it: requests that share a
-    commit end in the same turn, and have to share what comes after it, too.
+    commit end in the same turn, and have to share what comes after it, too. Nothing else may wait for the end of a
+    turn: the last of a process never ends.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -50,7 +54,7 @@ class GatheringHandler(logging.StreamHandler[TextIO]):
         """Take one line."""
         try:
             self._lines.append(self.format(record) + self.terminator)
-            if record.levelno > logging.INFO or not self._is_to_come():
+            if record.name != REQUESTS or record.levelno > logging.INFO or not self._is_to_come():
                 self.flush()
         except Exception:  # noqa: BLE001 - as every handler of logging: never the reason that a request fails
             self.handleError(record)

@@ -17,9 +17,9 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hansard.api.errors import ApiError, unexpected
-from hansard.api.logs import describe
+from hansard.api.logs import REQUESTS, describe
 
-_log = logging.getLogger("hansard.requests")
+_log = logging.getLogger(REQUESTS)
 
 CLIENT_GONE: Final = 499
 # Clients may send any word as a method; what is counted and named must be one of these.
