@@ -3,6 +3,7 @@
 import asyncio
 import io
 import logging
+from select import PIPE_BUF
 
 import pytest
 
@@ -74,6 +75,16 @@ async def test_what_is_no_line_of_a_request_is_written_at_once(log, logs, writte
     log.info("one")
     logs.getLogger("uvicorn.error").info("two")
     assert written.calls == ["one\ntwo\n"]
+
+
+async def test_lines_that_a_pipe_does_not_take_at_once_are_written_in_whole_lines(log, written):
+    lines = [f"{number} {'a' * 300}\n" for number in range(40)] + ["b" * (PIPE_BUF + 1) + "\n", "c\n"]
+    for line in lines:
+        log.info(line.removesuffix("\n"))
+    await asyncio.sleep(0)
+    assert "".join(written.calls) == "".join(lines)
+    assert all(call.endswith("\n") and (len(call) <= PIPE_BUF or call in lines) for call in written.calls)
+    assert len(written.calls) < len(lines) / 2
 
 
 async def test_what_a_thread_says_is_written_at_once(log, written):

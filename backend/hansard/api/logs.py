@@ -6,8 +6,10 @@ import asyncio
 import json
 import logging
 import traceback
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext, suppress
 from datetime import datetime, timezone
+from select import PIPE_BUF
 from typing import Any, Final, TextIO
 
 # The logger of the lines of requests, the only ones that are many.
@@ -63,9 +65,9 @@ class GatheringHandler(logging.StreamHandler[TextIO]):
         """Write what was gathered."""
         with self.lock or nullcontext():
             lines, self._lines, self._due = self._lines, [], None
-            if lines:
-                self.stream.write("".join(lines))
-            super().flush()
+            for piece in _pieces(lines):
+                self.stream.write(piece)
+                super().flush()
 
     def _is_to_come(self) -> bool:
         try:
@@ -80,6 +82,18 @@ class GatheringHandler(logging.StreamHandler[TextIO]):
     def _flush_in_turn(self) -> None:
         with suppress(OSError, ValueError):  # nobody reads any more
             self.flush()
+
+
+def _pieces(lines: Iterable[str]) -> Iterator[str]:
+    """Put lines together, up to what a pipe takes whole: other processes may write to the same one."""
+    piece = ""
+    for line in lines:
+        if piece and len(piece) + len(line) > PIPE_BUF:
+            yield piece
+            piece = ""
+        piece += line
+    if piece:
+        yield piece
 
 
 def _message(record: logging.LogRecord) -> str:
