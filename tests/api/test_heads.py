@@ -149,3 +149,33 @@ def test_what_is_no_request_is_refused_in_the_apis_words(sqlite_server: LiveServ
     assert b"\r\nx-request-id: req_" in head
     assert b"\r\nx-content-type-options: nosniff" in head
     assert json.loads(body)["error"]["code"] == "invalid_http"
+
+
+def test_what_is_no_request_is_not_taken_for_the_answer_to_one(sqlite_server: LiveServer):
+    ann = sqlite_server.newcomer()
+    begins = CHUNKED % ann.key.encode()
+    with closing(connected(sqlite_server)) as connection:
+        connection.sendall(begins + b"2\r\n{}\r\n0\r\n\r\n" + b"let me in\r\n\r\n")
+        assert all_that_comes(connection) == b""
+    with closing(connected(sqlite_server)) as connection:
+        connection.sendall(begins + b"2\r\n{}\r\n0\r\n\r\n" + begins + b"no size")
+        assert all_that_comes(connection) == b""
+    with closing(connected(sqlite_server)) as connection:
+        connection.sendall(b"POST /healthz HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 405 ")
+        connection.sendall(b"no size")
+        assert all_that_comes(connection) == b""
+
+
+def test_what_is_no_request_is_refused_also_after_others(sqlite_server: LiveServer):
+    with closing(connected(sqlite_server)) as connection:
+        connection.sendall(b"POST /healthz HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 405 ")
+        connection.sendall(b"{}let me in\r\n\r\n")
+        assert all_that_comes(connection).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_body_that_cannot_be_read_is_refused(sqlite_server: LiveServer):
+    with closing(connected(sqlite_server)) as connection:
+        connection.sendall(CHUNKED % sqlite_server.newcomer().key.encode() + b"no size")
+        assert all_that_comes(connection).startswith(b"HTTP/1.1 400 ")

@@ -35,10 +35,8 @@ class BoundedHttp(HttpToolsProtocol):
             self.send_400_response("")
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse in the API's words, unless an answer is on its way already, and end the connection."""
-        # There is none before the first request.
-        cycle = cast("RequestResponseCycle | None", self.cycle)
-        if cycle is None or cycle.response_complete or not cycle.response_started:
+        """Refuse in the API's words, unless that would be taken for another answer, and end the connection."""
+        if self._is_next_to_answer():
             self.transport.write(refusal(too_large=self._too_large))
         self.transport.close()
 
@@ -74,8 +72,16 @@ class BoundedHttp(HttpToolsProtocol):
         """End the request."""
         if self._is_offer():
             return
-        self._beside = 0
+        self._beside, self._in_body = 0, False
         super().on_message_complete()
+
+    def _is_next_to_answer(self) -> bool:
+        """Say whether the client waits for no other answer than that to what is just coming in."""
+        # There is none before the first request.
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle is None or not self._in_body:
+            return cycle is None or cycle.response_complete
+        return not cycle.response_started and not self.pipeline
 
     def _parse(self, data: memoryview) -> memoryview | None:
         """Read on, and return what is left behind a request that offers to go on in another protocol.
