@@ -128,6 +128,8 @@ def test_a_login_url_is_for_the_embedded_mode(monkeypatch: pytest.MonkeyPatch):
     [
         ({}, ["--host", "0.0.0.0"], "set JWT_SECRET_KEY"),
         ({}, ["--host", "example.com"], "set JWT_SECRET_KEY"),
+        # Whoever asked it there would be refused under each of its names.
+        ({}, ["--host", "127.0.0.2", "--port", "0"], "under 127.0.0.1, ::1, localhost"),
         ({}, ["--workers", "2"], "PostgreSQL"),
         ({"JWT_SECRET_KEY": SECRET}, ["--workers", "2"], "PostgreSQL"),
         ({"JWT_SECRET_KEY": "short"}, [], "32"),
@@ -140,6 +142,7 @@ def test_a_login_url_is_for_the_embedded_mode(monkeypatch: pytest.MonkeyPatch):
 def test_a_server_that_cannot_work_does_not_start(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], arguments: list[str], advice: str
 ):
+    monkeypatch.setattr("uvicorn.run", lambda *_, **__: pytest.fail("it started"))
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     message = run("serve", *arguments, code=1)

@@ -34,7 +34,8 @@ HEADERS: Final = {
 }
 # Long enough for anybody's ids, too short for a token, and free of all that could break a line.
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9_-]{8,64}")
-_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+# What this machine calls itself. All of 127.0.0.0/8 leads here too, but not back by the same name.
+LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
 def known_method(scope: Scope) -> str:
@@ -143,7 +144,7 @@ def new_request_id() -> str:
 
 
 def _is_local(client: tuple[str, int] | None) -> bool:
-    return client is not None and client[0] in _LOOPBACK
+    return client is not None and client[0] in LOOPBACK
 
 
 def _names_us(scope: Scope) -> bool:

@@ -18,6 +18,7 @@ import uvicorn
 
 from hansard.api import logs
 from hansard.api.http_protocol import http_protocol
+from hansard.api.middleware import LOOPBACK
 from hansard.api.sign_in import LOCAL_USER
 from hansard.app import Access, create_app, open_access
 from hansard.cli.database import apply_search, upgrade_database
@@ -72,9 +73,9 @@ def serve(
 
 
 def _check_host(host: str, access: Access) -> None:
-    if access.embedded and not is_loopback(host):
+    if access.embedded and host not in LOOPBACK:
         raise ConfigurationError(
-            f"the embedded mode has one user and serves this machine only, not {host}; "
+            f"the embedded mode has one user and serves this machine only, under {', '.join(LOOPBACK)}, not {host}; "
             "set JWT_SECRET_KEY to serve others"
         )
 
