@@ -167,9 +167,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(TimeLimit, body_seconds=settings.body_seconds, answer_seconds=settings.answer_seconds)
     # What is added later stands further out: these see every answer.
     app.add_middleware(middleware.RequestEnvelope)
-    instruments.install(app)
     if settings.cors_origins:
         app.add_middleware(Cors, origins=settings.cors_origins)
+    instruments.install(app)
     return app
 
 

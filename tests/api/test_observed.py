@@ -19,7 +19,7 @@ from hansard.api.instruments import Instruments
 from hansard.api.logs import JsonFormatter
 from hansard.errors import ConfigurationError
 from tests.api.live import SECRET, TTL, LiveServer, serving, settings_for
-from tests.support.calls import get
+from tests.support.calls import get, request
 from tests.support.collector import Collector, attributes, collecting
 from tests.support.served import Served
 
@@ -189,6 +189,19 @@ def test_a_request_is_part_of_the_trace_it_came_with(
         assert live.newcomer().http.get("/api/tasks", headers=headers).status_code == 200
     ours = [span for span in collector.spans if span.trace_id.hex() == theirs]
     assert {span.name for span in ours} == {"GET /api/tasks", "tasks.list"}
+
+
+def test_what_browsers_ask_beforehand_is_counted_too(sqlite_url: str):
+    settings = settings_for(sqlite_url).model_copy(
+        update={"metrics_token": SecretStr(TOKEN), "cors_origins": ("https://chat.example.com",)}
+    )
+    with serving(settings) as live:
+        for origin in ("https://chat.example.com", "https://elsewhere.example.com"):
+            asks = {"origin": origin, "access-control-request-method": "POST"}
+            request("OPTIONS", f"{live.url}/v1/conversations", headers=asks)
+        metrics = get(f"{live.url}/metrics", headers=SCRAPER).text
+    for status in (200, 403):
+        assert f'hansard_http_requests_total{{method="OPTIONS",route="unmatched",status="{status}"}} 1.0' in metrics
 
 
 def test_metrics_are_for_who_holds_their_token(sqlite_server: LiveServer, sqlite_url: str):
