@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from hansard.api.auth import issue_token
 from hansard.api.instruments import Instruments
 from hansard.api.logs import JsonFormatter
+from hansard.api.metrics import _forget_the_dead
 from hansard.errors import ConfigurationError
 from tests.api.live import SECRET, TTL, LiveServer, serving, settings_for
 from tests.support.calls import get, request
@@ -220,6 +221,18 @@ def test_metrics_are_for_who_holds_their_token(sqlite_server: LiveServer, sqlite
         assert allowed.headers["content-type"].startswith("text/plain; version=0.0.4")
         # It opens nothing else.
         assert get(f"{live.url}/v1/conversations", headers=SCRAPER).status_code == 401
+
+
+def test_what_a_process_had_is_forgotten_also_when_its_number_is_somebody_elses_by_now(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    def refuse(*_: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("os.kill", refuse)
+    (tmp_path / "gauge_livesum_1.db").touch()
+    _forget_the_dead(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

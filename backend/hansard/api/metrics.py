@@ -180,6 +180,6 @@ def _forget_the_dead(folder: Path) -> None:
 def _lives(process: int) -> bool:
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):  # what is somebody else's has the number of one of ours that is gone
         return False
     return True
