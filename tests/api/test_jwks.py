@@ -117,6 +117,12 @@ async def test_a_key_that_is_not_for_signatures_of_its_kind_verifies_nothing(pro
     assert await refused(verifier(provider), token(KEYS["ES256"], "ES256", "ES256")) == 401
 
 
+@pytest.mark.parametrize("odd", [{"kty": ["OKP"]}, {"crv": ["Ed25519"]}, {"kid": ["EdDSA"]}, {"kid": {}}, {"x": 5}])
+async def test_a_key_that_nobody_can_read_keeps_no_other_from_verifying(provider: KeyServer, odd: dict):
+    provider.keys.insert(0, {**public_jwk(KEYS["EdDSA"], "EdDSA", "odd"), **odd})
+    assert (await verifier(provider).identity(token(KEYS["EdDSA"], "EdDSA", "EdDSA"))).user_id == "ann"
+
+
 async def test_a_rotated_key_is_fetched_and_the_old_one_no_longer_counts(provider: KeyServer):
     clock, new = Clock(), new_key("EdDSA")
     verify = verifier(provider, clock)

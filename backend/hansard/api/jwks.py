@@ -30,7 +30,7 @@ LEEWAY_SECONDS: Final = 5.0
 _MOST_BYTES: Final = 256 * 1024
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 # The one algorithm that goes with each type of key.
-_ALGORITHMS: Final[Mapping[tuple[str, str | None], str]] = {
+_ALGORITHMS: Final[Mapping[tuple[str | None, str | None], str]] = {
     ("OKP", "Ed25519"): "EdDSA",
     ("EC", "P-256"): "ES256",
     ("RSA", None): "RS256",
@@ -182,7 +182,9 @@ def _read_key(entry: object) -> _Key | None:
     """Return a key that may verify tokens, or ``None`` for every other entry of the set."""
     if not isinstance(entry, dict) or entry.get("use", "sig") != "sig":
         return None
-    algorithm = _ALGORITHMS.get((str(entry.get("kty")), entry.get("crv")))
+    if not all(isinstance(entry.get(name), str | None) for name in ("kty", "crv", "kid")):
+        return None
+    algorithm = _ALGORITHMS.get((entry.get("kty"), entry.get("crv")))
     if algorithm is None or entry.get("alg", algorithm) != algorithm:
         return None
     try:
