@@ -10,7 +10,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import nullcontext, suppress
 from datetime import datetime, timezone
 from select import PIPE_BUF
-from typing import Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+if TYPE_CHECKING:
+    _TextHandler = logging.StreamHandler[TextIO]
+else:
+    _TextHandler = logging.StreamHandler  # before Python 3.11 it cannot name its stream's type
 
 # The logger of the lines of requests, the only ones that are many.
 REQUESTS: Final = "hansard.requests"
@@ -39,7 +44,7 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, default=str)
 
 
-class GatheringHandler(logging.StreamHandler[TextIO]):
+class GatheringHandler(_TextHandler):
     """Write the lines of requests that end in one turn of the event loop with one call; everything else at once.
 
     Each call lets another thread have the interpreter, and on SQLite one is waiting for it: requests that share a
