@@ -164,6 +164,44 @@ def test_other_programs_may_write_too(url, path):
     assert execute(path, "SELECT count(*) FROM search_ids") == [(0,)]
 
 
+def another(verb, *, position="7", client_id="NULL", public_id="NULL", then=""):
+    return f"""{verb} INTO messages
+            (user_id, conversation_id, position, kind, client_id, public_id, content, created_at)
+        SELECT user_id, conversation_id, {position}, kind, {client_id}, {public_id}, 'bread', created_at
+        FROM messages WHERE position = 1 {then}"""
+
+
+# What other programs may do to messages besides plain inserts, deletes and changes of the text.
+WRITTEN_OVER = {
+    "replaced where it stood": another("INSERT OR REPLACE", position="2"),
+    "replaced by its client's id": another("INSERT OR REPLACE", client_id="'2'"),
+    "replaced by its public id": another("INSERT OR REPLACE", public_id="X'02'"),
+    "kept": another("INSERT OR IGNORE", position="2"),
+    "changed instead": another("INSERT", position="2", then="ON CONFLICT DO UPDATE SET content = 'rye'"),
+    "moved": "UPDATE messages SET position = position + 10",
+    "moved and changed": "UPDATE messages SET position = 7, content = 'bread' WHERE position = 2",
+    "moved over another": "UPDATE OR REPLACE messages SET position = 1, content = 'bread' WHERE position = 2",
+    "not moved over another": "UPDATE OR IGNORE messages SET position = 1, content = 'bread' WHERE position = 2",
+    "given another's public id": "UPDATE OR REPLACE messages SET public_id = X'01' WHERE position = 2",
+}
+
+
+@pytest.mark.parametrize("first, recursive", [("indexed", "OFF"), ("waiting", "ON")])
+@pytest.mark.parametrize("statement", WRITTEN_OVER.values(), ids=WRITTEN_OVER)
+def test_what_is_written_over_is_found_as_it_is_now(url, path, statement, first, recursive):
+    search_index.apply(url, SearchSettings("words+substring"))
+    write(url, "milk 1", "milk 2", "milk 3")
+    execute(path, "UPDATE messages SET client_id = position, public_id = CAST(char(position) AS BLOB)")
+    if first == "indexed":
+        find(url, "milk")
+    execute(path, f"PRAGMA recursive_triggers = {recursive}", statement)
+    stored = [content for (content,) in execute(path, "SELECT content FROM messages ORDER BY content")]
+    assert sorted(text for word in ("milk", "bread", "rye") for text in find(url, word)) == stored
+    check_indexes(path, "message_words", "message_text")
+    assert execute(path, "SELECT count(*) FROM search_ids") == [(len(stored),)]
+    assert waiting(path) == 0
+
+
 def test_a_downgrade_leaves_nothing_of_it(url, path):
     search_index.apply(url, SearchSettings("words+substring"))
     migrations.downgrade(url, "0005")

@@ -5,8 +5,11 @@ because VACUUM may renumber the rows of a table whose key is no integer. Trigger
 deletes messages, a cascade least of all, can forget it.
 
 Words are dear to index one message at a time, and cheap many at a time. So the transaction that writes a message only
-notes that it waits. What waits is indexed when there is a batch of it, before a search, and before anything is
-forgotten: whoever searches finds everything, and nothing is ever forgotten that was not indexed.
+notes that it waits. What waits is indexed when there is a batch of it, and before a search, so that whoever searches
+finds everything. A message waits or is indexed; what is deleted while it waits needs no index.
+
+Other programs may write to the file, too. What they do with REPLACE or IGNORE, or to the key of a message, must not
+leave an entry of which nobody knows the text any more, or a second note: indexing would fail from then on.
 """
 
 from __future__ import annotations
@@ -32,9 +35,12 @@ _TRIGRAMS_SINCE: Final = (3, 34)
 # SQLite knows the characters of Unicode 6.1 and takes all later ones for letters: the emoji among them are named here.
 _EMOJI: Final = "".join(map(chr, range(0x1F300, 0x1FB00)))
 
+# What waits by an id below 1 was suspended, and may since have been replaced by something that called no trigger.
 INDEX_WAITING: Final = (
     """INSERT INTO search_ids (user_id, conversation_id, position)
-        SELECT user_id, conversation_id, position FROM search_waiting ORDER BY id""",
+        SELECT user_id, conversation_id, position FROM search_waiting AS w
+        WHERE w.id > 0 OR EXISTS (SELECT 1 FROM messages AS m WHERE m.user_id = w.user_id
+            AND m.conversation_id = w.conversation_id AND m.position = w.position) ORDER BY id""",
     "DELETE FROM search_waiting",
 )
 _INDEX_WAITING: Final = "; ".join(INDEX_WAITING)
@@ -42,8 +48,38 @@ _INDEX_WAITING: Final = "; ".join(INDEX_WAITING)
 _NOTE: Final = """INSERT INTO search_waiting (user_id, conversation_id, position, code_points)
         SELECT new.user_id, new.conversation_id, new.position, length(new.content)
             + coalesce((SELECT code_points FROM search_waiting ORDER BY id DESC LIMIT 1), 0)"""
-_FORGET: Final = """DELETE FROM search_ids
+# What is indexed does not wait: then nobody looks through what does.
+_FORGET: Final = """DELETE FROM search_waiting
+        WHERE user_id = old.user_id AND conversation_id = old.conversation_id AND position = old.position
+            AND NOT EXISTS (SELECT 1 FROM search_ids
+                WHERE user_id = old.user_id AND conversation_id = old.conversation_id AND position = old.position);
+        DELETE FROM search_ids
         WHERE user_id = old.user_id AND conversation_id = old.conversation_id AND position = old.position"""
+# What may be about to change is forgotten while its text is known, and waits, without counting towards a batch, as what
+# it will be: IGNORE may leave it what it was.
+_SUSPENDING: Final = """INSERT INTO search_waiting (id, user_id, conversation_id, position, code_points)
+        SELECT min(0, coalesce((SELECT min(id) - 1 FROM search_waiting), 0)),
+            new.user_id, new.conversation_id, new.position, 0"""
+_SUSPEND: Final = "INSERT INTO search_suspended VALUES (old.user_id, old.conversation_id, old.position)"
+_RESUME: Final = """DELETE FROM search_waiting WHERE id <= 0
+            AND user_id = old.user_id AND conversation_id = old.conversation_id AND position = old.position"""
+# What REPLACE takes out of the way of a row without calling any trigger. Joined by OR, these would use no index.
+_IN_THE_WAY: Final = (
+    """SELECT user_id, conversation_id, position FROM messages
+        WHERE user_id = new.user_id AND conversation_id = new.conversation_id AND position = new.position""",
+    """SELECT user_id, conversation_id, position FROM messages
+        WHERE user_id = new.user_id AND conversation_id = new.conversation_id AND client_id = new.client_id""",
+    """SELECT user_id, conversation_id, position FROM messages
+        WHERE user_id = new.user_id AND public_id = new.public_id""",
+)
+_SOME_ARE_IN_THE_WAY: Final = " OR ".join(f"EXISTS ({rows})" for rows in _IN_THE_WAY)
+_SUSPEND_THEM: Final = "; ".join(f"INSERT INTO search_suspended {rows}" for rows in _IN_THE_WAY)
+_CHANGE: Final = "UPDATE OF user_id, conversation_id, position, content, client_id, public_id"
+
+
+def _of_new(sql: str) -> str:
+    return sql.replace("old.", "new.")
+
 
 # Every name with its definition, in the order in which they can be made. Whose message it is stands in the index like
 # a word, so that a search walks its own user's entries only. A table without text of its own must be told what it is
@@ -61,14 +97,21 @@ _COMMON: Final = {
     "search_batch": f"""CREATE TRIGGER search_batch AFTER INSERT ON search_waiting
         WHEN new.id >= {BATCH_MESSAGES} OR new.code_points >= {BATCH_CODE_POINTS} BEGIN
         {_INDEX_WAITING}; END""",
+    "search_suspended": """CREATE VIEW search_suspended AS
+        SELECT user_id, conversation_id, position FROM search_waiting WHERE id <= 0""",
+    "search_suspend": f"""CREATE TRIGGER search_suspend INSTEAD OF INSERT ON search_suspended BEGIN
+        {_of_new(_FORGET)}; {_SUSPENDING}; END""",
+    "search_inserting": f"""CREATE TRIGGER search_inserting BEFORE INSERT ON messages
+        WHEN {_SOME_ARE_IN_THE_WAY} BEGIN
+        {_SUSPEND_THEM}; END""",
     "search_inserted": f"""CREATE TRIGGER search_inserted AFTER INSERT ON messages BEGIN
-        {_NOTE}; END""",
+        {_of_new(_RESUME)}; {_NOTE}; END""",
     "search_deleted": f"""CREATE TRIGGER search_deleted BEFORE DELETE ON messages BEGIN
-        {_INDEX_WAITING}; {_FORGET}; END""",
-    "search_changing": f"""CREATE TRIGGER search_changing BEFORE UPDATE OF content ON messages BEGIN
-        {_INDEX_WAITING}; {_FORGET}; END""",
-    "search_changed": f"""CREATE TRIGGER search_changed AFTER UPDATE OF content ON messages BEGIN
-        {_NOTE}; END""",
+        {_FORGET}; END""",
+    "search_changing": f"""CREATE TRIGGER search_changing BEFORE {_CHANGE} ON messages BEGIN
+        {_SUSPEND_THEM}; {_SUSPEND}; END""",
+    "search_changed": f"""CREATE TRIGGER search_changed AFTER {_CHANGE} ON messages BEGIN
+        {_RESUME}; {_of_new(_RESUME)}; {_NOTE}; END""",
 }
 _WORDS: Final = {
     "message_words": f"""CREATE VIRTUAL TABLE message_words USING fts5(
