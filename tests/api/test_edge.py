@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 
 from hansard.api.logs import JsonFormatter
 from hansard.database.dialects import postgres
-from hansard.errors import ConversationLocked, OutcomeUnknown, UnknownUser
+from hansard.errors import ConfigurationError, ConversationLocked, DatabaseError, OutcomeUnknown, UnknownUser
 from tests.api.live import LiveServer, Person, line_of, request_log, serving, settings_for
 from tests.support.calls import get
 
@@ -134,6 +134,14 @@ def test_a_body_beyond_the_limit_is_413_before_it_is_parsed(dan: Person):
     assert sent < 3 * LIMIT
 
 
+def test_a_body_that_is_announced_too_large_is_not_waited_for(sqlite_server: LiveServer, dan: Person):
+    host, port = sqlite_server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        head = f"POST /v1/conversations HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Bearer {dan.key}\r\n"
+        connection.sendall(f"{head}Content-Length: {LIMIT + 1}\r\n\r\n".encode())
+        assert connection.recv(1000).startswith(b"HTTP/1.1 413")
+
+
 def test_a_body_at_the_limit_is_read(dan: Person):
     body = b'{"metadata":{}' + b" " * (LIMIT - 15) + b"}"
     assert len(body) == LIMIT
@@ -154,6 +162,8 @@ def misbehave(app: FastAPI) -> None:
         raise {
             "unexpected": ZeroDivisionError(CONTENT),
             "unknown": OutcomeUnknown(CONTENT),
+            "database": DatabaseError(CONTENT),
+            "setting": ConfigurationError(CONTENT),
             "user": UnknownUser("this user is not known"),
             "locked": ConversationLocked(CONTENT),
         }[error]
@@ -180,7 +190,8 @@ def buggy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 def test_errors_of_the_inside_tell_only_whether_to_retry(buggy: LiveServer):
-    cases = [("unexpected", 500, "internal_error"), ("unknown", 503, "outcome_unknown"), ("user", 403, "unknown_user")]
+    cases = [("unknown", 503, "outcome_unknown"), ("user", 403, "unknown_user")]
+    cases += [(name, 500, "internal_error") for name in ("unexpected", "database", "setting")]
     for name, status, code in cases:
         answer = get(f"{buggy.url}/bug/{name}")
         assert_error(answer, status, code)
@@ -193,12 +204,15 @@ def test_a_locked_conversation_has_the_apis_own_words(buggy: LiveServer):
     assert answer.json()["error"]["param"] == "conversation"
 
 
-def test_an_unexpected_error_is_found_in_the_log_by_its_id_and_without_its_text(buggy: LiveServer):
+@pytest.mark.parametrize("name, error", [("unexpected", "ZeroDivisionError"), ("setting", "ConfigurationError")])
+def test_an_unexpected_error_is_found_in_the_log_by_its_id_and_without_its_text(
+    buggy: LiveServer, name: str, error: str
+):
     with request_log() as records:
-        answer = get(f"{buggy.url}/bug/unexpected")
+        answer = get(f"{buggy.url}/bug/{name}")
         line = JsonFormatter().format(line_of(records, request_id=answer.headers["x-request-id"]))
     logged = json.loads(line)
-    assert (logged["level"], logged["status"], logged["error"]) == ("error", 500, "ZeroDivisionError")
+    assert (logged["level"], logged["status"], logged["error"]) == ("error", 500, error)
     assert "test_edge.py" in logged["where"]
     assert CONTENT not in line
 

@@ -142,6 +142,7 @@ async def test_what_became_of_a_stopped_request_is_told(seen, headers, code, ret
     assert sent[0]["status"] == 503
     assert dict(sent[0]["headers"])[b"x-should-retry"].decode() == retry
     assert json.loads(sent[1]["body"])["error"]["code"] == code
+    assert scope["hansard.error"] == {"error": "TimeLimit", "outcome": code}
 
 
 async def test_a_request_that_somebody_else_cancels_stays_cancelled():
@@ -181,14 +182,19 @@ async def test_a_request_that_somebody_else_cancels_as_its_time_is_over_stays_ca
     assert task.cancelled()
 
 
-async def test_a_body_that_comes_piece_by_piece_has_no_more_time_than_another():
+@pytest.mark.parametrize("stalls", [True, False], ids=["stalls", "comes piece by piece"])
+@pytest.mark.parametrize("lasts", [True, False], ids=["a turn", "a write"])
+async def test_no_body_has_more_time_than_another_and_a_slow_one_is_no_error_of_ours(stalls, lasts):
     sent: list[Message] = []
+    scope = {"type": "http", "method": "POST", "headers": []}
 
     async def receive() -> Message:
-        await asyncio.sleep(0)
+        await (asyncio.Event().wait() if stalls else asyncio.sleep(0))
         return {"type": "http.request", "body": b" ", "more_body": True}
 
     async def handler(scope, receive, send):
+        if lasts:
+            time_limit.without_limit(scope)
         while (await receive())["more_body"]:
             pass
 
@@ -196,9 +202,9 @@ async def test_a_body_that_comes_piece_by_piece_has_no_more_time_than_another():
         sent.append(message)
 
     limit = time_limit.TimeLimit(handler, body_seconds=0.01, answer_seconds=60)
-    request = limit({"type": "http", "method": "POST", "headers": []}, receive, send)
-    await asyncio.wait_for(request, 5)
+    await asyncio.wait_for(limit(scope, receive, send), 5)
     assert sent[0]["status"] == 408
+    assert "hansard.error" not in scope
 
 
 def test_a_body_that_does_not_come_is_408(hurried: LiveServer):
