@@ -11,8 +11,10 @@ import pytest
 
 from hansard.agents.events import Answer
 from hansard.agents.protocol import AgentRequest, Event, Outcome, Tool
-from hansard.errors import OutcomeUnknown
+from hansard.errors import DatabaseUnavailable, OutcomeUnknown
 from hansard.models import EventBatch, TurnCreate
+from hansard.models.limits import JsonObject
+from hansard.services import settlement
 from hansard.services.beginning import TurnRequest
 from hansard.services.channel import UNSTORED_EVENTS
 from hansard.services.history import INTERRUPTED
@@ -22,7 +24,7 @@ from hansard.services.turns import Turn
 from hansard.store.contract import UserStore
 from hansard.store.sql import SqlStore
 from hansard.utils.ids import new_uuid
-from tests.support.agents import DONE, Prompted, Scripted, user_says
+from tests.support.agents import DONE, Prompted, Scripted, pieces, user_says
 from tests.support.turns import ask, crash, expire, home_of, stored, text_of, told, turns_with
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -120,6 +122,16 @@ async def test_calls_that_were_left_open_are_closed_and_made_things_keep_their_m
     assert output.item["output"] == INTERRUPTED
     assert reasoning.item["id"] == "rs_theirs"
     assert "rs_theirs" not in str(await told(other, await other.find(there, turn.id)))
+
+
+async def test_a_long_answer_is_put_together_whole(turns, agent, user, observer, monkeypatch):
+    monkeypatch.setattr(settlement, "_BATCHES", 1)
+    turn = await ask(turns, user)
+    for word in ("Bit ", "by ", "bit"):
+        agent.say(word)
+        await stored(user, turn, word)
+    await crash(turns, observer, turn)
+    assert text_of(await turns_with(Prompted()).response(user, turn.id)) == "Bit by bit"
 
 
 async def test_nothing_that_was_stored_can_lock_a_conversation(store, user, observer):
@@ -249,3 +261,28 @@ async def test_a_batch_in_doubt_is_stored_once_although_more_was_said_meanwhile(
     agent.say("Good ")
     live = await asyncio.wait_for(told(turns, turn), 10)
     assert await told(other, await other.find(there, turn.id)) == [event._replace(maker_id=None) for event in live]
+
+
+@pytest.mark.parametrize("lost, said", [(DatabaseUnavailable, "done"), (OutcomeUnknown, "OutcomeUnknown")])
+async def test_a_tool_is_tried_again_when_it_did_nothing_and_not_when_nobody_knows(user, lost, said):
+    calls: list[JsonObject] = []
+
+    async def act(arguments: JsonObject) -> JsonObject:
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise lost("the connection was lost")
+        return {"output": "done"}
+
+    async def acting(request: AgentRequest) -> AsyncGenerator[Event | Outcome, None]:
+        try:
+            told = (await request.tools[0].call({"number": 1}))["output"]
+        except OutcomeUnknown as error:
+            told = type(error).__name__
+        async for event in Answer().message(pieces(told)):
+            yield event
+        yield DONE
+
+    turns = turns_with(Scripted(acting), tools=(Tool("act", "", {}, act),))
+    response = await turns.finished(await ask(turns, user))
+    assert text_of(response) == said
+    assert calls == [{"number": 1}] * (2 if said == "done" else 1)

@@ -12,7 +12,7 @@ from hansard.agents.protocol import AgentRequest, Event, Outcome
 from hansard.errors import ShuttingDown
 from hansard.services import keeper, running
 from hansard.services.keeper import Pace
-from tests.support.agents import Prompted, Scripted, pieces
+from tests.support.agents import DONE, Prompted, Scripted, pieces
 from tests.support.turns import ask, stored, text_of, told, turns_with
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -100,3 +100,61 @@ async def test_an_agent_that_does_not_stop_is_left_behind(store, user, monkeypat
     assert (response["status"], text_of(response)) == ("cancelled", "Said")
     release.set()
     assert "too_late" not in str(await told(turns, await turns.find(user, turn.id)))
+
+
+async def test_what_an_agent_says_after_it_was_stopped_is_not_heard(store, user):
+    async def deaf(_: AgentRequest) -> AsyncGenerator[Event | Outcome, None]:
+        async for event in Answer().message(pieces("Said")):
+            yield event
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        yield {"type": "response.too_late"}
+        yield DONE
+
+    turns = turns_with(Scripted(deaf))
+    turn = await ask(turns, user)
+    await stored(user, turn, "Said")
+    response = await turns.cancel(user, turn.id)
+    assert (response["status"], text_of(response)) == ("cancelled", "Said")
+    assert "too_late" not in str(await told(turns, await turns.find(user, turn.id)))
+
+
+async def test_a_turn_that_begins_when_the_time_is_over_is_stopped_at_once(user, observer):
+    turns = turns_with(Prompted())
+    home = (await user.conversations.create()).id
+    with observer.holding_writers():
+        beginning = asyncio.create_task(ask(turns, user, conversation_id=home))
+        await asyncio.sleep(0)
+        closing = asyncio.create_task(turns.aclose(grace_seconds=0))
+        # Nothing runs yet, so nothing but the grace that is over can be told from outside.
+        await asyncio.wait([closing], timeout=0.05)
+        assert turns._roster._stopping
+    turn = await beginning
+    await asyncio.wait_for(closing, 10)
+    assert (await turns.response(user, turn.id))["status"] == "incomplete"
+
+
+async def test_an_answer_that_does_not_end_is_broken_off(user, monkeypatch):
+    monkeypatch.setattr(running, "_SAID_CHARACTERS", 10_000)
+
+    async def endless(_: AgentRequest) -> AsyncGenerator[Event | Outcome, None]:
+        async for event in Answer().message(pieces(*["word "] * 1000)):
+            yield event
+        yield DONE
+
+    turns = turns_with(Scripted(endless))
+    response = await turns.finished(await ask(turns, user))
+    assert response["status"] == "incomplete"
+    assert 0 < text_of(response).count("word ") < 1000
+
+
+async def test_who_leaves_while_a_turn_begins_does_not_undo_it(turns, agent, user, observer):
+    home = (await user.conversations.create()).id
+    with observer.holding_writers():
+        beginning = asyncio.create_task(ask(turns, user, conversation_id=home))
+        await asyncio.sleep(0)
+        beginning.cancel()
+        await asyncio.wait([beginning])
+    assert beginning.cancelled()
+    await asyncio.wait_for(agent.asked.wait(), 10)
+    assert [item.content for item in await user.items.last(home, 10)] == ["hello"]
