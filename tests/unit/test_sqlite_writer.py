@@ -2,13 +2,14 @@
 
 import asyncio
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
-from hansard.database.dialects import sqlite, sqlite_writer
+from hansard.database.dialects import sqlite, sqlite_connection, sqlite_writer
 from hansard.database.dialects.sqlite import SqliteBackend
 from hansard.database.dialects.sqlite_connection import Connection, connect, run_script
 from hansard.database.dialects.sqlite_tickets import Ticket, tell
@@ -190,6 +191,41 @@ async def test_work_that_nobody_took_yet_is_withdrawn_at_once_and_not_taken_any_
     tell([ticket])
     assert has_left
     assert not ticket.claim()
+
+
+@pytest.mark.parametrize("in_block", [False, True], ids=["script", "block"])
+async def test_whoever_leaves_while_another_process_holds_the_file_waits_for_nothing(
+    table, tmp_path, monkeypatch, in_block
+):
+    begin, begins, seen = sqlite_writer._begin, threading.Event(), Witness()
+
+    def watched(connection: Connection) -> None:
+        begins.set()
+        begin(connection)
+
+    monkeypatch.setattr(sqlite_writer, "_begin", watched)
+    backend = await SqliteBackend.open(tmp_path / "some.db")
+
+    async def write() -> None:
+        if not in_block:
+            await backend.write("ann", script("INSERT INTO t VALUES (1)"), idempotent=False)
+            return
+        async with backend.transaction("ann") as transaction:
+            await transaction.run(script("INSERT INTO t VALUES (1)"))
+
+    table.execute("BEGIN IMMEDIATE")
+    with watching(seen):
+        leaving = asyncio.create_task(write())
+    await asyncio.to_thread(begins.wait, PATIENCE)
+    leaving.cancel()
+    await asyncio.wait([leaving], timeout=sqlite_connection.BUSY_SECONDS / 3)
+    has_left = leaving.cancelled()
+    table.execute("ROLLBACK")
+    await backend.write("ann", script("INSERT INTO t VALUES (2)"), idempotent=False)
+    await backend.close()
+    assert has_left
+    assert numbers(table) == [2]
+    assert (seen.done, seen.in_doubt) == (False, False)
 
 
 def test_whoever_is_still_there_is_told_although_the_loop_of_others_is_closed():

@@ -111,7 +111,7 @@ class Writer(threading.Thread):
             if isinstance(entry, Block):
                 _serve_block(connection, entry)
             else:
-                _serve_group(connection, [job for job in self._group(entry) if job.claim()])
+                _serve_group(connection, self._group(entry))
         connection.close()
 
     def _next(self) -> Job | Block | None:
@@ -128,10 +128,12 @@ class Writer(threading.Thread):
         return group
 
 
-def _serve_group(connection: Connection, group: list[Job]) -> None:
-    if not group:
-        return
+def _serve_group(connection: Connection, waiting: list[Job]) -> None:
+    group: list[Job] = []
     try:
+        _begin(connection)
+        # Not before: while another process holds the file, whoever waits may still leave.
+        group = [job for job in waiting if job.claim()]
         if not _all_went_well(connection, group):
             _begin(connection)
             for job in group:
@@ -139,6 +141,7 @@ def _serve_group(connection: Connection, group: list[Job]) -> None:
             connection.execute("COMMIT")
     except Exception as error:  # noqa: BLE001 - whatever it is, who waits hears of it, and the thread goes on
         failure = _abandon(connection, error)
+        group = group or [job for job in waiting if job.claim()]
         for job in group:
             job.outcome = failure
     tell(group)
@@ -146,7 +149,6 @@ def _serve_group(connection: Connection, group: list[Job]) -> None:
 
 def _all_went_well(connection: Connection, group: list[Job]) -> bool:
     """Run and commit all as one; when any of them fails nothing is written, and the others may not be to blame."""
-    _begin(connection)
     try:
         outcomes = [run_script(connection, job.calls) for job in group]
     except Exception:  # noqa: BLE001 - which of them raised what is found out one by one
@@ -211,14 +213,17 @@ def _end(step: Job | Control, error: DatabaseError) -> None:
 
 
 def _serve_block(connection: Connection, block: Block) -> None:
-    if not block.begun.claim():
-        return
+    begun: bool | Exception = True
     try:
         _begin(connection)
     except Exception as error:  # noqa: BLE001 - as above
-        block.begun.outcome = _abandon(connection, error)
-    else:
-        block.begun.outcome = True
+        begun = _abandon(connection, error)
+    if not block.begun.claim():
+        with suppress(sqlite3.Error):  # as in a block
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        return
+    block.begun.outcome = begun
     tell([block.begun])
-    if block.begun.outcome is True:
+    if begun is True:
         block.serve(connection)
