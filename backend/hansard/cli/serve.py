@@ -73,6 +73,8 @@ def serve(
 
 
 def _check_host(host: str, access: Access) -> None:
+    if not host:
+        raise ConfigurationError("--host is empty, which would be every address; name one, or 0.0.0.0 for all")
     if access.embedded and host not in LOOPBACK:
         raise ConfigurationError(
             f"the embedded mode has one user and serves this machine only, under {', '.join(LOOPBACK)}, not {host}; "
