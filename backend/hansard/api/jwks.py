@@ -48,7 +48,10 @@ class Provider:
 
     def __post_init__(self) -> None:
         """Refuse keys that somebody on the way could replace; raises `ConfigurationError`."""
-        parts = urlsplit(self.url)
+        try:
+            parts = urlsplit(self.url)
+        except ValueError as error:
+            raise ConfigurationError("HANSARD_JWKS_URL is no URL") from error
         if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
             raise ConfigurationError("HANSARD_JWKS_URL must begin with https:// (http:// only on this machine)")
         if not self.issuer or not self.audience:
