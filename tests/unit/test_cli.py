@@ -132,6 +132,11 @@ def test_a_login_url_is_for_the_embedded_mode(monkeypatch: pytest.MonkeyPatch):
         ({}, ["--host", "127.0.0.2", "--port", "0"], "under 127.0.0.1, ::1, localhost"),
         ({"JWT_SECRET_KEY": SECRET}, ["--host", "", "--port", "0"], "--host"),
         ({"HANSARD_JWKS_URL": "https://[hidden/", "HANSARD_JWT_ISSUER": "i", "HANSARD_JWT_AUDIENCE": "a"}, [], "JWKS"),
+        (
+            {"HANSARD_METRICS_TOKEN": SECRET, "PROMETHEUS_MULTIPROC_DIR": "nowhere"},
+            ["--port", "0"],
+            "PROMETHEUS_MULTIPROC_DIR",
+        ),
         ({}, ["--workers", "2"], "PostgreSQL"),
         ({"JWT_SECRET_KEY": SECRET}, ["--workers", "2"], "PostgreSQL"),
         ({"JWT_SECRET_KEY": "short"}, [], "32"),

@@ -21,7 +21,7 @@ class Instruments:
     """Watch one application; what is off is not even imported.
 
     ``metrics_token`` turns metrics on, ``tracing`` traces. ``sample`` is asked what is so now; set it when that can
-    be told. Raises `ConfigurationError` without the extra that one needs.
+    be told. Raises `ConfigurationError` without the extra that one needs, and without the folder that was named.
     """
 
     def __init__(self, *, metrics_token: str | None, tracing: bool, database: str) -> None:
@@ -63,7 +63,10 @@ def _metrics() -> Metrics:
         from hansard.api.metrics import Metrics  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise ConfigurationError("HANSARD_METRICS_TOKEN needs an extra: pip install 'hansard[metrics]'") from error
-    return Metrics()
+    try:
+        return Metrics()
+    except (OSError, ValueError) as error:
+        raise ConfigurationError("PROMETHEUS_MULTIPROC_DIR must be a folder that can be written to") from error
 
 
 def _tracing(database: str) -> Tracing:
