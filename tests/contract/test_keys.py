@@ -13,6 +13,7 @@ from hansard.errors import DatabaseUnavailable, IdempotencyConflict, InvalidInpu
 from hansard.models.idempotency import Answer, RequestKey
 from hansard.store.keys import SqlKeys
 from hansard.store.sql import SqlStore
+from hansard.store.statements.keys import EXPIRED_AT_ONCE
 from hansard.utils.clock import utc_now
 from hansard.utils.ids import new_uuid
 from tests.support.store_steps import everything_of, says, walk_items
@@ -289,3 +290,29 @@ async def test_no_key_looks_like_this(text):
     with pytest.raises(InvalidInput, match="Idempotency-Key") as caught:
         RequestKey(text, ASKED, param="Idempotency-Key")
     assert caught.value.param == "Idempotency-Key"
+
+
+async def test_what_expires_is_ones_own_key_alone(user, new_user):
+    other = new_user()
+    made, theirs = await user.conversations.create(), await other.conversations.create()
+    work, their_work = append(user, made.id), append(other, theirs.id)
+    long_ago = replace(user.scope, clock=lambda: utc_now() - timedelta(hours=25))
+    await replace(user, scope=long_ago).keys.once(key("shared"), work)
+    await other.keys.once(key("shared"), their_work)
+    await user.keys.once(key("another"), work)  # and tidy up
+    assert (await other.keys.once(key("shared"), their_work)).replayed
+    assert their_work.calls == 1
+
+
+async def test_a_key_that_has_expired_is_free_however_many_have(user):
+    made = await user.conversations.create()
+    long_ago = replace(user.scope, clock=lambda: utc_now() - timedelta(hours=25))
+    earlier = replace(user, scope=long_ago)
+    for number in range(EXPIRED_AT_ONCE + 1):
+        await earlier.keys.once(key(str(number)), answer)
+    work = append(user, made.id)
+    assert not (await user.keys.once(key(str(EXPIRED_AT_ONCE), OTHER), work)).replayed
+
+
+async def answer():
+    return Answer(200, "done")

@@ -124,6 +124,19 @@ async def test_calls_that_were_left_open_are_closed_and_made_things_keep_their_m
     assert "rs_theirs" not in str(await told(other, await other.find(there, turn.id)))
 
 
+async def test_who_follows_a_turn_of_a_process_that_dies_hears_its_end(turns, agent, user, elsewhere, observer):
+    other, there = elsewhere
+    turn = await ask(turns, user)
+    agent.say("So far")
+    await stored(user, turn, "So far")
+    listening = asyncio.create_task(told(other, await other.find(there, turn.id)))
+    while other.watch.idle:  # noqa: ASYNC110 - nobody is told that somebody waits
+        await asyncio.sleep(0)
+    await crash(turns, observer, turn)
+    events = await asyncio.wait_for(listening, 10)
+    assert (events[-1].type, events[-1].final) == ("response.incomplete", True)
+
+
 async def test_a_long_answer_is_put_together_whole(turns, agent, user, observer, monkeypatch):
     monkeypatch.setattr(settlement, "_BATCHES", 1)
     turn = await ask(turns, user)
@@ -217,6 +230,19 @@ class Doubtful:
 
         kept = {name: getattr(turns, name) for name in dir(turns) if not name.startswith("_")}
         return SimpleNamespace(**kept | {self._name: operate})
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+async def test_a_turn_whose_beginning_is_in_doubt_begins_once(turns, agent, user, is_stored):
+    async def begin(really: Callable[[], Awaitable]) -> None:
+        if is_stored:
+            await really()
+
+    home = (await user.conversations.create()).id
+    turn = await ask(turns, Doubtful(user, "begin", begin), conversation_id=home)
+    agent.say("Good morning", None)
+    assert (await turns.finished(turn))["status"] == "completed"
+    assert [item.content for item in await user.items.last(home, 10)] == ["hello", "Good morning"]
 
 
 @pytest.mark.parametrize("is_stored", [True, False])

@@ -9,6 +9,7 @@ import pytest
 
 from hansard.agents.events import Answer
 from hansard.agents.protocol import AgentRequest, Event, Outcome
+from hansard.services import following
 from hansard.services.channel import UNSTORED_EVENTS
 from tests.support.agents import DONE, Scripted, pieces
 from tests.support.turns import PACE, ask, stored, text_of, told, turns_with
@@ -17,11 +18,14 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def test_events_are_numbered_without_a_gap_and_read_the_same_from_memory_and_from_the_database(
-    turns, agent, user, elsewhere
+    turns, agent, user, elsewhere, monkeypatch
 ):
+    monkeypatch.setattr(following, "_BATCHES", 1)
     turn = await ask(turns, user)
     listening = asyncio.create_task(told(turns, turn))
-    agent.say("Good ", "morning", None)
+    agent.say("Good ")
+    await stored(user, turn, "Good ")  # as a batch of its own
+    agent.say("morning", None)
     live = await listening
     other, there = elsewhere
     again = await other.find(there, turn.id)

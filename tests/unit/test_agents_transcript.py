@@ -8,8 +8,9 @@ from openai.types.responses import ResponseOutputItem, ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from hansard.agents.events import Answer
+from hansard.models.verbatim import json_size
 from hansard.services.history import INTERRUPTED
-from hansard.services.transcript import Transcript
+from hansard.services.transcript import ItemTooLarge, Transcript
 from hansard.utils.ids import new_uuid, read_raw
 
 EVENT: TypeAdapter[object] = TypeAdapter(ResponseStreamEvent)
@@ -212,3 +213,26 @@ def test_an_id_tells_the_response_and_the_place_of_an_item_where_that_is_certain
         named = dict(zip(sorted(opened), (read_raw(item.public_id) for item in transcript.output), strict=True))
         assert [named[index].place if named[index].uuid == made else None for index in opened] == places
         assert all(one.minted for one in named.values())
+
+
+def say_at_length(transcript: Transcript, *, beginning: int, part: int, piece: int) -> None:
+    """Say an item with so many characters at each place."""
+    begun = {"type": "reasoning", "note": "n" * beginning}
+    transcript.take({"type": "response.output_item.added", "output_index": 0, "item": begun})
+    for index in range(5000):
+        about = {"output_index": 0, "summary_index": index}
+        empty = {"type": "summary_text", "text": "t" * part}
+        transcript.take({"type": "response.reasoning_summary_part.added", **about, "part": empty})
+        for _ in range(1000 if piece else 0):
+            transcript.take({"type": "response.reasoning_summary_text.delta", **about, "delta": "p" * piece})
+
+
+@pytest.mark.parametrize("beginning, part, piece", [(3000, 0, 0), (2000, 0, 1), (0, 200, 0), (0, 0, 5)])
+def test_an_item_is_broken_off_before_it_is_too_large_with_all_that_it_then_has(
+    beginning: int, part: int, piece: int
+) -> None:
+    transcript = Transcript(item_limit=3000)
+    with pytest.raises(ItemTooLarge):
+        say_at_length(transcript, beginning=beginning, part=part, piece=piece)
+    kept = [json_size(item) for _, item in transcript.output]
+    assert kept == [] if beginning == 3000 else 2000 < kept[0] <= 3000

@@ -42,6 +42,14 @@ def test_what_is_not_stored_is_kept_and_of_the_rest_a_tail():
     assert channel.unstored == 20_000
 
 
+def test_however_much_is_not_stored_none_of_it_is_let_go():
+    channel = Channel()
+    for number in range(100):
+        channel.publish(said(number, "x" * 10_000))
+    channel.stored(1)
+    assert [event.sequence for event in channel.waiting] == list(range(2, 100))
+
+
 def test_after_the_largest_number_there_is_nothing():
     channel = Channel()
     channel.publish(said(0))

@@ -1,6 +1,12 @@
 """A token is known no longer than verifying it again would come to the same."""
 
+from datetime import timedelta
+
+import pytest
+
 from hansard.api import known_tokens
+from hansard.api.auth import SECRET_BYTES, Hs256Verifier, issue_token
+from hansard.api.errors import ApiError
 from hansard.api.known_tokens import MOST, SECONDS, KnownTokens
 
 
@@ -54,3 +60,12 @@ def test_tokens_themselves_are_not_kept():
     known.keep("a very secret token", "ann", expires=10_000)
     assert "secret" not in repr(vars(known))
     assert known_tokens.SECONDS <= 60
+
+
+async def test_a_token_that_was_refused_is_refused_again():
+    secret = b"x" * SECRET_BYTES
+    verifier = Hs256Verifier(secret, only_user="ann")
+    token = issue_token(secret, "bob", ttl=timedelta(minutes=1))
+    for _ in range(2):
+        with pytest.raises(ApiError):
+            await verifier.identity(token)
