@@ -110,7 +110,6 @@ class ScriptedUpstream:
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}/v1"
         self.asked: list[Asked] = []
-        self.came = asyncio.Event()
         self.connections = 0
         self._answers: dict[str, deque[Answer]] = defaultdict(deque)
         self._always: dict[str, Answer] = {}
@@ -127,7 +126,6 @@ class ScriptedUpstream:
             while not writer.is_closing():
                 asked = await _read(reader, gone)
                 self.asked.append(asked)
-                self.came.set()
                 answers = self._answers[asked.path]
                 own = self._always.get(asked.path, refusal(404, {"message": "no such path"}))
                 answer = answers.popleft() if answers else own

@@ -1,5 +1,6 @@
 """Ask an agent whose server follows a script, and listen as the runner of turns does."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,7 +22,15 @@ from tests.support.scripted_upstream import (
 )
 
 KEY = "sk-test-0123456789"
-QUICK = Limits(connect=5, first_byte=5, silence=5, total=20)
+# Long enough for any machine: what is waited for in vain, `let_pass` ends.
+PATIENT = Limits(connect=30, first_byte=30, silence=30, total=120)
+
+
+def let_pass(seconds: float) -> None:
+    """Let the event loop's clock go on at once."""
+    loop = asyncio.get_running_loop()
+    now = loop.time
+    loop.time = lambda: now() + seconds  # type: ignore[method-assign] # of this loop alone
 
 
 @dataclass
@@ -67,7 +76,7 @@ APIS = [RESPONSES, CHAT]
 
 @asynccontextmanager
 async def agent_of(server: ScriptedUpstream, api: Any = "auto", **options: Any) -> AsyncIterator[UpstreamAgent]:
-    limits = options.pop("limits", QUICK)
+    limits = options.pop("limits", PATIENT)
     async with aclosing(Upstream(server.url, api_key=KEY, name="0" * 32, limits=limits)) as upstream:
         yield UpstreamAgent(upstream, api=api, **options)
 
