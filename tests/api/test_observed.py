@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import secrets
 import socket
 import sys
 from collections.abc import Iterator
@@ -80,6 +81,9 @@ def speak_everywhere(url: str, key: str) -> int:
             for method in operations:
                 for body in bodies if method in {"post", "patch"} else bodies[-1:]:
                     more = {"idempotency-key": MARKER, "last-event-id": MARKER, "x-request-id": f"{MARKER} {MARKER}"}
+                    # What a trace brings along beside its id is for others.
+                    more["traceparent"] = f"00-{secrets.token_hex(16)}-00f067aa0ba902b7-01"
+                    more |= {"tracestate": f"a={MARKER}", "baggage": MARKER}
                     client.request(method, path, params={MARKER: MARKER}, content=body, headers=more)
                     client.request(method, path, headers={"authorization": f"Bearer {MARKER}"}, content=body)
                     sent += 2

@@ -11,12 +11,14 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Final
 
-from opentelemetry import propagate, trace
+from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -82,7 +84,7 @@ class Traced:
         method = known_method(scope)
         span = self._tracer.start_span(
             method,
-            context=propagate.extract(Headers(scope=scope)),
+            context=_came_with(Headers(scope=scope)),
             kind=SpanKind.SERVER,
             attributes={"http.request.method": method, "url.scheme": scope["scheme"]},
         )
@@ -104,6 +106,15 @@ class Traced:
                 span.update_name(f"{method} {route}")
                 span.set_attribute("http.route", route)
             span.end()
+
+
+def _came_with(headers: Headers) -> Context:
+    """Return the trace that a request is part of.
+
+    Who sends it may write anything beside its id, as baggage or state: the SDK would log some of it, and send some on.
+    """
+    parent = headers.get("traceparent", "")
+    return TraceContextTextMapPropagator().extract({"traceparent": parent})
 
 
 @contextmanager
