@@ -164,10 +164,10 @@ def test_other_programs_may_write_too(url, path):
     assert execute(path, "SELECT count(*) FROM search_ids") == [(0,)]
 
 
-def another(verb, *, position="7", client_id="NULL", public_id="NULL", then=""):
+def another(verb, *, position="7", client_id="NULL", public_id="NULL", rowid="NULL", then=""):
     return f"""{verb} INTO messages
-            (user_id, conversation_id, position, kind, client_id, public_id, content, created_at)
-        SELECT user_id, conversation_id, {position}, kind, {client_id}, {public_id}, 'bread', created_at
+            (rowid, user_id, conversation_id, position, kind, client_id, public_id, content, created_at)
+        SELECT {rowid}, user_id, conversation_id, {position}, kind, {client_id}, {public_id}, 'bread', created_at
         FROM messages WHERE position = 1 {then}"""
 
 
@@ -176,6 +176,9 @@ WRITTEN_OVER = {
     "replaced where it stood": another("INSERT OR REPLACE", position="2"),
     "replaced by its client's id": another("INSERT OR REPLACE", client_id="'2'"),
     "replaced by its public id": another("INSERT OR REPLACE", public_id="X'02'"),
+    "replaced by its row's number": another(
+        "INSERT OR REPLACE", rowid="(SELECT rowid FROM messages WHERE position = 2)"
+    ),
     "kept": another("INSERT OR IGNORE", position="2"),
     "changed instead": another("INSERT", position="2", then="ON CONFLICT DO UPDATE SET content = 'rye'"),
     "moved": "UPDATE messages SET position = position + 10",
@@ -199,6 +202,17 @@ def test_what_is_written_over_is_found_as_it_is_now(url, path, statement, first,
     assert sorted(text for word in ("milk", "bread", "rye") for text in find(url, word)) == stored
     check_indexes(path, "message_words", "message_text")
     assert execute(path, "SELECT count(*) FROM search_ids") == [(len(stored),)]
+    assert waiting(path) == 0
+
+
+def test_a_stray_entry_keeps_nothing_else_from_the_index(url, path):
+    search_index.apply(url, SearchSettings())
+    write(url, "milk 1")
+    place = "SELECT user_id, conversation_id, 2 FROM messages"
+    execute(
+        path, f"INSERT INTO search_ids (user_id, conversation_id, position) {place}", another("INSERT", position="2")
+    )
+    assert find(url, "milk") == ["milk 1"]
     assert waiting(path) == 0
 
 

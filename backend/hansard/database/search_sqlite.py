@@ -35,9 +35,10 @@ _TRIGRAMS_SINCE: Final = (3, 34)
 # SQLite knows the characters of Unicode 6.1 and takes all later ones for letters: the emoji among them are named here.
 _EMOJI: Final = "".join(map(chr, range(0x1F300, 0x1FB00)))
 
-# What waits by an id below 1 was suspended, and may since have been replaced by something that called no trigger.
+# What waits by an id below 1 was suspended, and may since have been replaced by something that called no trigger. IGNORE
+# is for an entry that stands already, though no trigger leaves one: it must not keep everything else from the index.
 INDEX_WAITING: Final = (
-    """INSERT INTO search_ids (user_id, conversation_id, position)
+    """INSERT OR IGNORE INTO search_ids (user_id, conversation_id, position)
         SELECT user_id, conversation_id, position FROM search_waiting AS w
         WHERE w.id > 0 OR EXISTS (SELECT 1 FROM messages AS m WHERE m.user_id = w.user_id
             AND m.conversation_id = w.conversation_id AND m.position = w.position) ORDER BY id""",
@@ -71,6 +72,7 @@ _IN_THE_WAY: Final = (
         WHERE user_id = new.user_id AND conversation_id = new.conversation_id AND client_id = new.client_id""",
     """SELECT user_id, conversation_id, position FROM messages
         WHERE user_id = new.user_id AND public_id = new.public_id""",
+    "SELECT user_id, conversation_id, position FROM messages WHERE rowid = new.rowid",
 )
 _SOME_ARE_IN_THE_WAY: Final = " OR ".join(f"EXISTS ({rows})" for rows in _IN_THE_WAY)
 _SUSPEND_THEM: Final = "; ".join(f"INSERT INTO search_suspended {rows}" for rows in _IN_THE_WAY)
