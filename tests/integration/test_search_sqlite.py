@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 
 from hansard.cli.main import app
 from hansard.database import migrations, open_database, search_index, search_sqlite
+from hansard.database.dialects import sqlite_connection
+from hansard.errors import DatabaseUnavailable
 from hansard.models.search import SearchMode, SearchSettings
 from hansard.store.sql import SqlStore
 from hansard.store.statements import search_sqlite as sqlite_statements
@@ -43,10 +45,10 @@ def objects(path):
     }
 
 
-async def with_store(url, work, mode):
+async def with_store(url, work, mode, user_id="ada"):
     database = await open_database(url)
     try:
-        return await work(SqlStore(database, search=SearchSettings(mode)).for_user("ada"))
+        return await work(SqlStore(database, search=SearchSettings(mode)).for_user(user_id))
     finally:
         await database.close()
 
@@ -58,11 +60,11 @@ def write(url, *texts):
     return asyncio.run(with_store(url, work, "off"))
 
 
-def find(url, query, mode: SearchMode = "words"):
+def find(url, query, mode: SearchMode = "words", user_id="ada"):
     async def work(user):
         return sorted("".join(piece.text for piece in hit.snippet) for hit in (await user.search.messages(query)).data)
 
-    return asyncio.run(with_store(url, work, mode))
+    return asyncio.run(with_store(url, work, mode, user_id))
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -111,6 +113,18 @@ def test_what_is_written_waits_for_a_batch_and_no_longer(url, path, last):
     assert find(url, "more") == ["one more"]
     assert waiting(path) == 0
     check_indexes(path, "message_words")
+
+
+def test_only_whose_own_words_wait_needs_the_file_to_be_free(url, path, monkeypatch):
+    monkeypatch.setattr(sqlite_connection, "BUSY_SECONDS", 0.05)
+    search_index.apply(url, SearchSettings())
+    write(url, "milk")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert find(url, "milk", user_id="bob") == []
+        with pytest.raises(DatabaseUnavailable, match="nothing was written"):
+            find(url, "milk")
+    assert find(url, "milk") == ["milk"]
 
 
 @pytest.mark.parametrize("what", ["messages", "conversations"])
