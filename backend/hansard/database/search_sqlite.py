@@ -27,7 +27,8 @@ from hansard.errors import ConfigurationError
 from hansard.models.search import SEARCHED_CODE_POINTS, SearchMode
 
 EXCERPT_BEFORE: Final = 400
-# A batch: so many messages, or so many code points of text. Who writes the last of it waits for all of it, some 10 ms.
+# A batch: so many messages, or so many code points of text. Who writes the last of it waits for all of it, mostly for
+# some 10 ms.
 BATCH_MESSAGES: Final = 256
 BATCH_CODE_POINTS: Final = 256 * 1024
 _TRIGRAMS_SINCE: Final = (3, 34)
@@ -35,8 +36,8 @@ _TRIGRAMS_SINCE: Final = (3, 34)
 # SQLite knows the characters of Unicode 6.1 and takes all later ones for letters: the emoji among them are named here.
 _EMOJI: Final = "".join(map(chr, range(0x1F300, 0x1FB00)))
 
-# What waits by an id below 1 was suspended, and may since have been replaced by something that called no trigger. IGNORE
-# is for an entry that stands already, though no trigger leaves one: it must not keep everything else from the index.
+# What waits by an id below 1 was suspended, and may since have been replaced by something that called no trigger. An
+# entry that stands already, though no trigger leaves one, is ignored: it must not keep all others from the index.
 INDEX_WAITING: Final = (
     """INSERT OR IGNORE INTO search_ids (user_id, conversation_id, position)
         SELECT user_id, conversation_id, position FROM search_waiting AS w
