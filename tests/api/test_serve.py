@@ -102,7 +102,8 @@ def test_the_printed_url_signs_in_once_and_the_key_is_not_printed(tmp_path: Path
         address, _, code = another.partition("/#code=")
         assert post(f"{address}/auth/session", json={"code": code}).status_code == 200
         log = (tmp_path / "log").read_text()
-    for secret in (key, (tmp_path / "hansard.db.secret").read_text()):
+    # No two keys are alike but for how they begin.
+    for secret in (key.partition(".")[0], (tmp_path / "hansard.db.secret").read_text()):
         assert secret not in process.greeting
         assert secret not in log
     assert found[2] not in log

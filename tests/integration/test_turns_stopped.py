@@ -11,8 +11,9 @@ from hansard.agents.events import Answer
 from hansard.agents.protocol import AgentRequest, Event, Outcome
 from hansard.errors import ShuttingDown
 from hansard.services import keeper, running
+from hansard.services.beginning import TurnRequest
 from hansard.services.keeper import Pace
-from tests.support.agents import DONE, Prompted, Scripted, pieces
+from tests.support.agents import DONE, Prompted, Scripted, pieces, user_says
 from tests.support.turns import ask, stored, text_of, told, turns_with
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -158,3 +159,28 @@ async def test_who_leaves_while_a_turn_begins_does_not_undo_it(turns, agent, use
     assert beginning.cancelled()
     await asyncio.wait_for(agent.asked.wait(), 10)
     assert [item.content for item in await user.items.last(home, 10)] == ["hello"]
+
+
+async def test_an_answer_that_nobody_can_ever_see_is_stopped(turns, user):
+    turn = await turns.begin(user, TurnRequest([user_says("hello")], store=False))
+    pages = await turns.follow(turn)
+    await anext(pages)
+    await pages.aclose()
+    await asyncio.wait_for(turn.running.ended(), 10)
+
+
+async def test_the_beginning_and_the_end_of_a_turn_are_rung_in_its_process(turns, agent, user):
+    home = (await user.conversations.create()).id
+
+    def waiter():
+        return turns.watch.register(user, home, lambda _: False, longest=None)
+
+    beginning = waiter()
+    turn = await ask(turns, user, conversation_id=home)
+    ending = waiter()
+    assert (beginning.woken.done(), ending.woken.done()) == (True, False)
+    agent.say(None)
+    await turns.finished(turn)
+    await asyncio.wait_for(ending.woken, 10)
+    turns.watch.forget(beginning)
+    turns.watch.forget(ending)

@@ -1,5 +1,6 @@
 """The command line does what its reference says, and tells what is wrong in one line."""
 
+import gc
 import re
 import sys
 from collections.abc import Iterator
@@ -9,9 +10,11 @@ from urllib.parse import urlsplit
 import jwt
 import pytest
 import typer
+from fastapi import FastAPI
 from typer.testing import CliRunner
 
 from hansard.cli import run as run_program
+from hansard.cli import worker
 from hansard.cli.keys import read_ttl
 from hansard.cli.main import app
 from hansard.cli.serve import is_loopback
@@ -204,3 +207,12 @@ def test_what_is_no_duration_is_refused(text: str):
 def test_loopback_is_told_from_the_rest():
     assert all(map(is_loopback, ["127.0.0.1", "127.9.9.9", "::1", "localhost"]))
     assert not any(map(is_loopback, ["0.0.0.0", "::", "192.168.0.1", "example.com", "localhost.example.com", ""]))
+
+
+def test_what_a_worker_begins_with_is_not_gone_through_again(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(worker, "create_app", FastAPI)
+    try:
+        worker.create()
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
