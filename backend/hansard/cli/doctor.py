@@ -9,7 +9,6 @@ import typer
 
 from hansard.config import load_settings
 from hansard.database.findings import Finding, Grade, worst
-from hansard.database.urls import parse_url
 
 _MARKS = {Grade.OK: "ok", Grade.WARNING: "WARNING", Grade.FAILURE: "FAILURE"}
 _MARK_WIDTH = 9
@@ -24,15 +23,8 @@ def doctor(
 
     settings = load_settings()
     url = settings.database_url.get_secret_value()
-    embedded = settings.jwt_secret_key is None and parse_url(url).is_sqlite
     direct = settings.database_url_direct is not None
-    findings = examine(
-        url,
-        role=settings.database_role,
-        production=not embedded,
-        direct=direct,
-        search=settings.search_settings,
-    )
+    findings = examine(url, role=settings.database_role, direct=direct, search=settings.search_settings)
     if as_json:
         typer.echo(json.dumps({"grade": worst(findings).name.lower(), "findings": [_plain(one) for one in findings]}))
     else:
