@@ -12,7 +12,7 @@ import pytest
 from hansard.agents.events import Answer
 from hansard.agents.protocol import AgentRequest, Event, Outcome, Tool
 from hansard.errors import DatabaseUnavailable, OutcomeUnknown
-from hansard.models import EventBatch, TurnCreate
+from hansard.models import EventBatch, TurnCreate, TurnEnd
 from hansard.models.limits import JsonObject
 from hansard.services import settlement
 from hansard.services.beginning import TurnRequest
@@ -145,6 +145,19 @@ async def test_a_long_answer_is_put_together_whole(turns, agent, user, observer,
         await stored(user, turn, word)
     await crash(turns, observer, turn)
     assert text_of(await turns_with(Prompted()).response(user, turn.id)) == "Bit by bit"
+
+
+async def test_a_turn_that_lives_is_written_by_who_holds_its_lease_alone(user):
+    home = (await user.conversations.create()).id
+    asked = stored_request(store=True, metadata={}, parameters={}, own_tools=[])
+    new, stranger = TurnCreate(new_uuid(), "m", asked, uuid4(), lease_seconds=600), uuid4()
+    begun = (await user.turns.begin(home, new, [user_says("hello")])).turn
+    assert await user.turns.take_over(begun.id, stranger, lease_seconds=600) is None
+    assert await user.turns.renew(begun.id, stranger, lease_seconds=600) is None
+    assert await user.turns.record(begun.id, stranger, EventBatch(2, 2, "[]"), lease_seconds=600) is None
+    assert await user.turns.end(begun, stranger, TurnEnd("completed", "{}", 2), [user_says("theirs")]) is None
+    assert await user.turns.get(begun.id) == begun
+    assert [item.content for item in await user.items.last(home, 10)] == ["hello"]
 
 
 async def test_nothing_that_was_stored_can_lock_a_conversation(store, user, observer):
