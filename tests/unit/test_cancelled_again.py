@@ -1,9 +1,12 @@
 """Whoever is cancelled while work on the database is under way leaves when it is done or undone, however often."""
 
 import asyncio
+from types import SimpleNamespace
 
+import psycopg
 import pytest
 
+from hansard.database.dialects import postgres
 from hansard.database.dialects.postgres import PostgresBackend
 from hansard.database.dialects.postgres_flight import Command
 from hansard.database.dialects.postgres_gathering import Gathering
@@ -69,3 +72,25 @@ async def test_who_is_cancelled_again_still_waits_for_the_work_that_is_under_way
     end.set()
     await asyncio.wait([waiting], timeout=PATIENCE)
     assert waiting.cancelled()
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_who_is_cancelled_while_a_connection_comes_is_cancelled_and_leaves_none(monkeypatch, turns):
+    coming = asyncio.get_running_loop().create_future()
+    ended: list[bool] = []
+
+    async def connect(*_: object, **__: object) -> object:
+        return await coming
+
+    monkeypatch.setattr(psycopg.AsyncConnection, "connect", connect)
+    monkeypatch.setattr(postgres, "Connection", lambda driver: driver)
+    asking = asyncio.ensure_future(postgres._connect(""))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    coming.set_result(SimpleNamespace(pgconn=SimpleNamespace(finish=lambda: ended.append(True))))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    if asking.cancel():
+        await asyncio.wait([asking], timeout=PATIENCE)
+        assert asking.cancelled()
+        assert ended == [True]

@@ -302,12 +302,29 @@ class PostgresTransaction:
 
 
 async def _connect(conninfo: str) -> Connection:
-    opening = psycopg.AsyncConnection.connect(conninfo, autocommit=True, prepare_threshold=None)
+    opening = asyncio.ensure_future(psycopg.AsyncConnection.connect(conninfo, autocommit=True, prepare_threshold=None))
     try:
-        return Connection(await asyncio.wait_for(opening, CONNECT_SECONDS))
-    except (psycopg.Error, OSError, asyncio.TimeoutError) as error:
-        reason = " ".join(str(error).split()) or f"no answer within {CONNECT_SECONDS:.0f} s"
+        # `wait_for`, before Python 3.12, forgets that it was cancelled when what it waits for comes at that moment.
+        await asyncio.wait({opening}, timeout=CONNECT_SECONDS)
+    except asyncio.CancelledError:
+        await _leave(opening)
+        raise
+    if not opening.done():
+        await _leave(opening)
+        raise DatabaseUnavailable(f"cannot connect to PostgreSQL: no answer within {CONNECT_SECONDS:.0f} s")
+    try:
+        return Connection(opening.result())
+    except (psycopg.Error, OSError) as error:
+        reason = " ".join(str(error).split())
         raise DatabaseUnavailable(f"cannot connect to PostgreSQL: {reason}") from None
+
+
+async def _leave(opening: asyncio.Future[psycopg.AsyncConnection[Any]]) -> None:
+    """Let nothing come of an attempt to connect."""
+    opening.cancel()
+    await outlast(opening)
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().pgconn.finish()
 
 
 def _longest() -> str:
