@@ -149,6 +149,35 @@ async def test_keys_are_fetched_once_and_unknown_ids_ask_at_most_once_a_minute(p
     assert provider.asked == 2
 
 
+async def test_who_is_stopped_while_keys_are_fetched_takes_them_from_nobody(provider: KeyServer):
+    verify, text = verifier(provider), token(KEYS["EdDSA"], "EdDSA", "EdDSA")
+    provider.opened.clear()
+    stopped = asyncio.create_task(verify.identity(text))
+    assert await asyncio.to_thread(provider.begun.wait, 60)
+    stopped.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stopped
+    waiting = asyncio.create_task(verify.identity(text))
+    await asyncio.sleep(0)
+    provider.opened.set()
+    assert (await waiting).user_id == "ann"
+    assert provider.asked == 1
+
+
+async def test_a_provider_that_never_ends_its_answer_is_not_waited_for(
+    provider: KeyServer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("hansard.api.jwks.RENEWAL_SECONDS", 0.05)
+    provider.opened.clear()
+    clock = Clock()
+    verify, text = verifier(provider, clock), token(KEYS["EdDSA"], "EdDSA", "EdDSA")
+    assert await refused(verify, text) == 503
+    provider.opened.set()
+    monkeypatch.undo()
+    clock.seconds += REFETCH_SECONDS
+    assert (await verify.identity(text)).user_id == "ann"
+
+
 @pytest.mark.parametrize("status", [500, 302])
 async def test_known_keys_serve_while_the_provider_does_not_answer_but_not_for_ever(provider: KeyServer, status: int):
     clock = Clock()

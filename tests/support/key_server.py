@@ -37,12 +37,14 @@ def token(key: Any, algorithm: str, kid: str | None, *, headers: dict[str, Any] 
 
 
 class KeyServer:
-    """Publishes ``keys``; counts how often it was asked; answers with ``status``."""
+    """Publishes ``keys``; counts how often it was asked, and says when that has ``begun``; answers with ``status``, once it is ``opened``."""
 
     def __init__(self) -> None:
         self.keys: list[dict[str, Any]] = []
         self.asked = 0
         self.status = 200
+        self.begun, self.opened = threading.Event(), threading.Event()
+        self.opened.set()
         self.url = ""
 
 
@@ -53,6 +55,8 @@ def key_server() -> Iterator[KeyServer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             state.asked += 1
+            state.begun.set()
+            state.opened.wait(60)
             body = json.dumps({"keys": state.keys}).encode()
             self.send_response(state.status)
             if state.status in {301, 302}:
@@ -72,6 +76,7 @@ def key_server() -> Iterator[KeyServer]:
     try:
         yield state
     finally:
+        state.opened.set()
         server.shutdown()
         server.server_close()
         thread.join()

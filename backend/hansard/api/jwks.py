@@ -25,7 +25,9 @@ from hansard.errors import ConfigurationError, InvalidInput
 FRESH_SECONDS: Final = 600.0
 STALE_SECONDS: Final = 3600.0
 REFETCH_SECONDS: Final = 60.0
+# Of each step, and of all: whoever answers a byte at a time is not waited for.
 FETCH_SECONDS: Final = 5.0
+RENEWAL_SECONDS: Final = 15.0
 LEEWAY_SECONDS: Final = 5.0
 _MOST_BYTES: Final = 256 * 1024
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -79,13 +81,12 @@ class KeySet:
         self._now = now
         self._keys: dict[str | None, _Key] = {}
         self._fetched = self._tried = float("-inf")
-        self._turn = asyncio.Lock()
+        self._renewal: asyncio.Task[None] | None = None
 
     async def find(self, key_id: str | None) -> _Key | None:
         """Return the key with this id; raises `ApiError` 503 when no keys can be had."""
         if key_id not in self._keys or self._age() > FRESH_SECONDS:
-            async with self._turn:
-                await self._refresh(key_id)
+            await self._refresh()
         if self._age() > STALE_SECONDS:
             raise ApiError("The keys that tokens are verified with cannot be had.", status=503, code="keys_unavailable")
         return self._keys.get(key_id)
@@ -98,16 +99,22 @@ class KeySet:
     def _age(self) -> float:
         return self._now() - self._fetched
 
-    async def _refresh(self, key_id: str | None) -> None:
-        known = key_id in self._keys and self._age() <= FRESH_SECONDS
-        if known or self._now() - self._tried < REFETCH_SECONDS:
-            return
-        self._tried = self._now()
+    async def _refresh(self) -> None:
+        if self._renewal is None and self._now() - self._tried >= REFETCH_SECONDS:
+            self._tried = self._now()
+            self._renewal = asyncio.create_task(self._renew())
+        if self._renewal is not None:
+            # A request that takes too long is stopped; what it began here is for all the others, too.
+            await asyncio.shield(self._renewal)
+
+    async def _renew(self) -> None:
         try:
-            self._keys = _read_keys(await self._fetch())
-        except (httpx.HTTPError, ValueError, RecursionError):
-            return  # the old keys serve on, until they are stale
-        self._fetched = self._tried
+            self._keys = _read_keys(await asyncio.wait_for(self._fetch(), RENEWAL_SECONDS))
+            self._fetched = self._tried
+        except (httpx.HTTPError, asyncio.TimeoutError, ValueError, RecursionError):
+            pass  # the old keys serve on, until they are stale
+        finally:
+            self._renewal = None
 
     async def _fetch(self) -> bytes:
         # No proxies or credentials from the environment, and no redirects: the keys come from this address alone.
