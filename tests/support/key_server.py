@@ -37,7 +37,7 @@ def token(key: Any, algorithm: str, kid: str | None, *, headers: dict[str, Any] 
 
 
 class KeyServer:
-    """Publishes ``keys``; counts how often it was asked, and says when that has ``begun``; answers with ``status``, once it is ``opened``."""
+    """Publishes ``keys``; counts how often it was asked; answers with ``status``, once it is ``opened``."""
 
     def __init__(self) -> None:
         self.keys: list[dict[str, Any]] = []
