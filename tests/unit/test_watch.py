@@ -52,3 +52,18 @@ async def test_a_ring_wakes_who_waits_for_this_conversation_of_this_user_alone()
     waiters = [watch.register(somebody(user_id), home, never, longest=None) for user_id, home in places]
     watch.ring("ann", HOME)
     assert [waiter.woken.done() for waiter in waiters] == [True, False, False]
+
+
+async def test_nothing_is_asked_before_the_pause_is_over():
+    asked = []
+
+    async def tell(homes: object) -> list[Any]:
+        asked.append(homes)
+        return []
+
+    watch, user = Watch(), SimpleNamespace(user_id="ann", turns=SimpleNamespace(activity=tell))
+    watch.register(user, HOME, never, shortest=3600, longest=3600)
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert asked == []
+    await watch.aclose()
