@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from hansard.store.contract import UserStore
 from hansard.store.items import SqlItems
 from hansard.store.turns import SqlTurns
 from tests.support.agents import user_says
-from tests.support.turns import ask, crash, home_of, stored
+from tests.support.turns import ask, crash, home_of, stored, told
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -31,7 +32,7 @@ async def until(pages: Happenings, is_last: Callable[[Any], bool]) -> list[Any]:
     """Return what is told up to there."""
     found: list[Any] = []
     while not any(map(is_last, found)):
-        found += [told.what for told in await anext(pages)]
+        found += [one.what for one in await anext(pages)]
     return found
 
 
@@ -43,8 +44,12 @@ def is_pause(what: object) -> bool:
     return isinstance(what, Paused)
 
 
-def is_answer(what: object) -> bool:
-    return isinstance(what, Added) and what.item.position == 2
+def is_item(position: int, what: object) -> bool:
+    return isinstance(what, Added) and what.item.position == position
+
+
+def says(word: str, what: object) -> bool:
+    return isinstance(what, Said) and f'"{word}"' in what.event.data
 
 
 async def test_the_items_a_turn_ends_with_are_told_behind_its_events(turns, agent, user, monkeypatch):
@@ -58,10 +63,10 @@ async def test_the_items_a_turn_ends_with_are_told_behind_its_events(turns, agen
 
     monkeypatch.setattr(SqlItems, "list", list_after_the_end)
     async with await look(turns, user, await home_of(user, turn)) as pages:
-        told = await until(pages, is_answer)
-    asked, *said, answered = [what for what in told if not isinstance(what, Changed)]
+        found = await until(pages, partial(is_item, 2))
+    asked, *said, answered = [what for what in found if not isinstance(what, Changed)]
     assert isinstance(asked, Added)
-    assert is_answer(answered)
+    assert is_item(2, answered)
     assert said
     assert all(isinstance(what, Said) for what in said)
 
@@ -75,8 +80,8 @@ async def test_who_looks_settles_a_lost_turn_and_wakes_those_who_no_longer_ask(t
     await crash(turns, observer, turn)
     asleep = other.watch.register(there, home, lambda _: False, longest=None)
     async with await look(other, there, home) as pages:
-        told = await until(pages, is_answer)
-    assert [what.event.type for what in told if is_final(what)] == ["response.incomplete"]
+        found = await until(pages, partial(is_item, 2))
+    assert [what.event.type for what in found if is_final(what)] == ["response.incomplete"]
     assert asleep.woken.done()
     other.watch.forget(asleep)
 
@@ -122,7 +127,7 @@ async def test_a_turn_elsewhere_is_read_only_when_there_is_more_of_it(turns, age
         return found
 
     async with await look(other, there, await home_of(user, turn)) as pages:
-        await until(pages, lambda what: isinstance(what, Said) and '"one"' in what.event.data)
+        await until(pages, partial(says, "one"))
         monkeypatch.setattr(SqlTurns, "events", read)
         monkeypatch.setattr(SqlTurns, "activity", ask_once_more)
         more = asyncio.create_task(until(pages, is_final))
@@ -132,3 +137,19 @@ async def test_a_turn_elsewhere_is_read_only_when_there_is_more_of_it(turns, age
         agent.say(None)
         await more
     assert in_vain == 0
+
+
+async def test_each_turn_of_a_conversation_is_told_whole_and_once(turns, agent, user, elsewhere):
+    other, there = elsewhere
+    home = (await user.conversations.create()).id
+    async with await look(turns, user, home) as here, await look(other, there, home) as away:
+        # The second says more than the first, so that who misses its beginning is still told its end.
+        for words, answer in ((["one"], 2), (["two"] * 20 + ["three"], 4)):
+            turn = await ask(turns, user, conversation_id=home)
+            agent.say(*words)
+            found = [await until(pages, partial(says, words[-1])) for pages in (here, away)]
+            agent.say(None)
+            numbers = list(range(len(await told(turns, turn))))
+            for pages, begun in zip((here, away), found, strict=True):
+                whole = begun + await until(pages, partial(is_item, answer))
+                assert [what.event.sequence for what in whole if isinstance(what, Said)] == numbers
