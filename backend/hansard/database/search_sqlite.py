@@ -28,8 +28,8 @@ from hansard.models.search import SEARCHED_CODE_POINTS, SearchMode
 
 EXCERPT_BEFORE: Final = 400
 # A batch: so many messages, or so many code points of text. Who writes the last of it waits for all of it, mostly for
-# some 10 ms.
-BATCH_MESSAGES: Final = 256
+# some 20 ms.
+BATCH_MESSAGES: Final = 1024
 BATCH_CODE_POINTS: Final = 256 * 1024
 _TRIGRAMS_SINCE: Final = (3, 34)
 
