@@ -180,6 +180,9 @@ async def running_proxy(host: str, port: int, *, round_trip: float = 0.0) -> Asy
     listening = socket.create_server((HOST, 0))
     # A small window, so that a proxy that stalls soon stalls its clients as well.
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, CHUNK)
+    # asyncio sets it only for sockets that name their protocol, as accepted ones do not: the last piece of an answer
+    # would wait for the acknowledgement of the one before, which a client may put off for 40 ms.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     server = await asyncio.start_server(proxy.accept, sock=listening)
     try:
         yield proxy, listening.getsockname()[1]
