@@ -217,15 +217,20 @@ async def test_an_idle_database_is_left_alone(user, proxy, pg_observer):
     assert len(before) >= 1
 
 
+async def cancel_under_way(call):
+    """Cancel a call of which the server, or who stands in between, has everything already."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+    call.cancel()
+    await asyncio.sleep(0)
+
+
 async def test_a_cancelled_append_is_done_or_undone_when_the_caller_hears_of_it(user, proxy, pg_observer):
     made = await user.conversations.create()
     await user.items.append(made.id, says("warm"))
     proxy.stall()
     append = asyncio.create_task(user.items.append(made.id, says("cancelled")))
-    for _ in range(5):
-        await asyncio.sleep(0)
-    append.cancel()
-    await asyncio.sleep(0)
+    await cancel_under_way(append)
     assert not append.done()
     proxy.resume()
     with pytest.raises(asyncio.CancelledError):
@@ -239,10 +244,7 @@ async def test_a_cancelled_append_whose_connection_dies_is_in_doubt(user, proxy)
     witness = Witness()
     with watching(witness):
         append = asyncio.create_task(user.items.append(made.id, says("perhaps")))
-    for _ in range(5):
-        await asyncio.sleep(0)
-    append.cancel()
-    await asyncio.sleep(0)
+    await cancel_under_way(append)
     proxy.tear_all()
     proxy.resume()
     with pytest.raises(asyncio.CancelledError):
@@ -317,10 +319,7 @@ async def test_a_call_in_a_block_may_be_cancelled_and_the_block_go_on(user, prox
         await user.items.append(made.id, says("one"))
         proxy.stall()
         cancelled = asyncio.create_task(user.items.append(made.id, says("two")))
-        for _ in range(5):
-            await asyncio.sleep(0)
-        cancelled.cancel()
-        await asyncio.sleep(0)
+        await cancel_under_way(cancelled)
         proxy.resume()
         with pytest.raises(asyncio.CancelledError):
             await cancelled
