@@ -66,7 +66,7 @@ class Verdict(NamedTuple):
 def verdicts(found: Contestants) -> list[Verdict]:
     """Return what can be said of the contestants that finished."""
     said = [_verdict(bar, found) for bar in BARS if _raced(bar, found)]
-    trips = [trip["best_by_time"] for trip in found.get(OURS, {}).get("round_trips", {}).values()]
+    trips = [trip["trips"] for trip in found.get(OURS, {}).get("round_trips", {}).values()]
     if trips:
         worst = max(trips)
         said.append(

@@ -31,6 +31,13 @@ ENTRIES = (
     Entry(name="google-adk", module=f"{OURS}.google_adk", peer="google-adk"),
     Entry(name="chainlit", module=f"{OURS}.chainlit_layer", peer="chainlit"),
     Entry(name="agno", module=f"{OURS}.agno_database", peer="agno"),
+    Entry(
+        name="agno, warm",
+        module=f"{OURS}.agno_database",
+        arguments=("warm",),
+        peer="agno",
+        note="the runs of the history are in memory",
+    ),
     Entry(name="langgraph", module=f"{OURS}.langgraph_checkpoints", peer="langgraph", batch=50),
     Entry(name="SQLite, one thread", module=f"{OURS}.plain_sqlite", arguments=("thread",), database="sqlite"),
     Entry(name="SQLite, grouped commits", module=f"{OURS}.plain_sqlite", arguments=("grouped",), database="sqlite"),

@@ -127,11 +127,11 @@ def _cpu(figures: dict[str, Any] | None) -> str:
 
 
 def _trips(figures: dict[str, float] | None) -> str:
-    return f"{figures['best_by_time']:.1f}" if figures else NOTHING
+    return f"{figures['trips']:.1f}" if figures else NOTHING
 
 
 def _all_trips(one: dict[str, Any]) -> str:
-    counts: Iterable[float] = [round(trip["best_by_time"]) for trip in one.get("round_trips", {}).values()]
+    counts: Iterable[float] = [round(trip["trips"]) for trip in one.get("round_trips", {}).values()]
     least, most = (min(counts), max(counts)) if counts else (0, 0)
     if not most:
         return NOTHING
