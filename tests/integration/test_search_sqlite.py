@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from hansard.cli.main import app
 from hansard.database import migrations, open_database, search_index, search_sqlite
-from hansard.database.dialects import sqlite_connection
+from hansard.database.dialects import sqlite_connection, sqlite_index
 from hansard.errors import DatabaseUnavailable
 from hansard.models.search import SearchMode, SearchSettings
 from hansard.store.sql import SqlStore
@@ -91,7 +91,12 @@ def test_what_stands_is_not_made_again(url, path):
     assert execute(path, "SELECT min(id) > 1000 FROM search_ids") == [(1,)]
 
 
+def indexed(path):
+    return execute(path, "SELECT count(*) FROM search_ids")[0][0]
+
+
 def waiting(path):
+    """Return how many notes there are: of a conversation that only grows, one."""
     return execute(path, "SELECT count(*) FROM search_waiting")[0][0]
 
 
@@ -101,18 +106,36 @@ def check_indexes(path, *names):
         execute(path, f"INSERT INTO {index} ({index}, rank) VALUES ('integrity-check', 1)")
 
 
-@pytest.mark.parametrize("last", ["last", "x" * search_sqlite.BATCH_CODE_POINTS], ids=["many", "long"])
-def test_what_is_written_waits_for_a_batch_and_no_longer(url, path, last):
+# Texts that make a batch.
+ENOUGH = {
+    "many": list(map(str, range(sqlite_index.BATCH_STATEMENTS))),
+    "long": ["first", "x" * sqlite_index.BATCH_CODE_POINTS],
+}
+
+
+@pytest.mark.parametrize("texts", ENOUGH.values(), ids=ENOUGH)
+def test_what_is_written_waits_for_a_batch_and_no_longer(url, path, texts):
     search_index.apply(url, SearchSettings())
-    others = 1 if last != "last" else search_sqlite.BATCH_MESSAGES - 1
-    write(url, *map(str, range(others)))
-    assert waiting(path) == others
-    write(url, last, "one more")
+    some = texts[: len(texts) // 2 - 100] or texts[:1]
+    write(url, *some)
+    assert (indexed(path), waiting(path)) == (0, 1)
+    write(url, *texts)
+    assert (indexed(path), waiting(path)) == (len(some) + len(texts), 0)
+    write(url, "one more")
     assert waiting(path) == 1
-    assert execute(path, "SELECT count(*) FROM search_ids") == [(others + 1,)]
     assert find(url, "more") == ["one more"]
     assert waiting(path) == 0
     check_indexes(path, "message_words")
+
+
+def test_a_batch_that_cannot_be_indexed_waits_on(url, path):
+    search_index.apply(url, SearchSettings())
+    execute(path, "CREATE TRIGGER refusing BEFORE INSERT ON search_ids BEGIN SELECT RAISE(ABORT, 'no'); END")
+    made = write(url, *ENOUGH["many"])
+    assert made.message_count == len(ENOUGH["many"])
+    assert (indexed(path), waiting(path)) == (0, 1)
+    execute(path, "DROP TRIGGER refusing")
+    assert find(url, "77") == ["77"]
 
 
 def test_only_whose_own_words_wait_needs_the_file_to_be_free(url, path, monkeypatch):
@@ -127,17 +150,28 @@ def test_only_whose_own_words_wait_needs_the_file_to_be_free(url, path, monkeypa
     assert find(url, "milk") == ["milk"]
 
 
-@pytest.mark.parametrize("what", ["messages", "conversations"])
-def test_what_goes_while_it_waits_leaves_nothing(url, path, what):
+@pytest.mark.parametrize("what, noted", [("messages", 1), ("conversations", 0)])
+def test_what_goes_while_it_waits_is_never_indexed(url, path, what, noted):
     search_index.apply(url, SearchSettings("words+substring"))
     write(url, "milk 1", "milk 2", "milk 3")
-    assert waiting(path) == 3
     execute(path, "PRAGMA foreign_keys = ON", f"DELETE FROM {what}")
-    assert execute(path, "SELECT count(*) FROM search_ids") == [(0,)]
-    assert waiting(path) == 0
+    assert (indexed(path), waiting(path)) == (0, noted)
     write(url, "milk 4")
     assert find(url, "milk", "words+substring") == ["milk 4"]
+    assert (indexed(path), waiting(path)) == (1, 0)
     check_indexes(path, "message_words", "message_text")
+
+
+def test_one_note_does_for_all_that_follows_and_a_change_notes_itself_alone(url, path):
+    search_index.apply(url, SearchSettings())
+    write(url, "milk 1", "milk 2", "milk 3")
+    assert execute(path, "SELECT first, last FROM search_waiting") == [(1, 2**63 - 1)]
+    assert find(url, "milk") == ["milk 1", "milk 2", "milk 3"]
+    for content in ("bread", "rye bread"):
+        execute(path, f"UPDATE messages SET content = '{content}' WHERE position = 2")
+        assert execute(path, "SELECT first, last FROM search_waiting") == [(2, 2)]
+    assert indexed(path) == 2
+    assert find(url, "bread") == ["rye bread"]
 
 
 def test_what_changes_while_it_waits_is_found_as_it_is_now(url, path):
@@ -151,13 +185,27 @@ def test_what_changes_while_it_waits_is_found_as_it_is_now(url, path):
     check_indexes(path, "message_words")
 
 
-@pytest.mark.parametrize("lost", ["search_inserted", "search_batch", "message_words_added", "search_deleted"])
+@pytest.mark.parametrize("lost", ["search_inserted", "search_changed", "message_words_added", "search_deleted"])
 def test_a_lost_trigger_is_noticed_and_everything_made_anew(url, path, lost):
     search_index.apply(url, SearchSettings())
     execute(path, f"DROP TRIGGER {lost}")
     write(url, "milk")
     search_index.apply(url, SearchSettings())
     assert find(url, "milk") == ["milk"]
+
+
+def test_what_an_earlier_release_made_is_made_anew(url, path):
+    search_index.apply(url, SearchSettings())
+    write(url, "milk")
+    execute(
+        path,
+        "DROP TABLE search_waiting",
+        "CREATE TABLE search_waiting (id INTEGER PRIMARY KEY)",
+        "CREATE VIEW search_suspended AS SELECT id FROM search_waiting",
+    )
+    search_index.apply(url, SearchSettings())
+    assert find(url, "milk") == ["milk"]
+    execute(path, "ALTER TABLE task RENAME TO errand")
 
 
 def test_other_programs_may_write_too(url, path):

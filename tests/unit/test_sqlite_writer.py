@@ -12,6 +12,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from hansard.database.dialects import sqlite, sqlite_connection, sqlite_writer
 from hansard.database.dialects.sqlite import SqliteBackend
 from hansard.database.dialects.sqlite_connection import Connection, connect, run_script
+from hansard.database.dialects.sqlite_index import Batch
 from hansard.database.dialects.sqlite_tickets import Ticket, tell
 from hansard.database.dialects.sqlite_writer import Block, Control, Job
 from hansard.database.statement import Prepared, PreparedCall, Rows
@@ -60,12 +61,12 @@ async def test_a_block_that_cannot_be_undone_ends_all_the_same_and_the_next_begi
     block, late, after = Block(), Control("COMMIT"), Block()
     connection.execute("BEGIN IMMEDIATE")
     refuse(connection, "ROLLBACK")
-    block.serve(connection)
+    block.serve(connection, Batch())
     block.ask(late)
     with pytest.raises(DatabaseError, match="is over"):
         await end_of(late)
     refuse(connection)
-    sqlite_writer._serve_block(connection, after)
+    sqlite_writer._serve_block(connection, after, Batch())
     assert await end_of(after.begun)
 
 
@@ -119,7 +120,7 @@ async def test_a_script_withdrawn_from_a_block_is_left_out_of_it(table):
     for step in (withdrawn, Job(script("INSERT INTO t VALUES (2)")), commit):
         block.ask(step)
     assert withdrawn.claim()
-    block.serve(table)
+    block.serve(table, Batch())
     assert await end_of(commit)
     assert numbers(table) == [2]
 
@@ -175,7 +176,7 @@ async def test_what_is_asked_of_a_block_that_just_ends_is_refused(connection):
     connection.execute("BEGIN IMMEDIATE")
     block.ask(commit)
     block.ask(late)
-    block.serve(connection)
+    block.serve(connection, Batch())
     assert await end_of(commit)
     with pytest.raises(DatabaseError, match="is over"):
         await end_of(late)

@@ -39,6 +39,26 @@ def _sqlite(element: FromNow, compiler: SQLCompiler, **options: Any) -> str:
     return f"seconds_from_now({compiler.process(element.clauses, **options)})"
 
 
+class Greatest(FunctionElement[Any]):
+    """Be the greater of two values, neither of them NULL."""
+
+    inherit_cache = True
+
+    def __init__(self, one: ColumnElement[Any], other: ColumnElement[Any]) -> None:
+        super().__init__(one, other)
+        self.type = one.type
+
+
+@compiles(Greatest, "postgresql")
+def _greatest(element: Greatest, compiler: SQLCompiler, **options: Any) -> str:
+    return f"greatest({compiler.process(element.clauses, **options)})"
+
+
+@compiles(Greatest, "sqlite")
+def _max(element: Greatest, compiler: SQLCompiler, **options: Any) -> str:
+    return f"max({compiler.process(element.clauses, **options)})"
+
+
 class InOrder(Join):
     """Be a join that is walked from the left to the right, whatever the planner would rather do."""
 

@@ -4,12 +4,14 @@ The tables index what stands in ``messages`` and hold no text themselves. They a
 because VACUUM may renumber the rows of a table whose key is no integer. Triggers write them, so that nothing that
 deletes messages, a cascade least of all, can forget it.
 
-Words are dear to index one message at a time, and cheap many at a time. So the transaction that writes a message only
-notes that it waits. What waits is indexed when there is a batch of it, and before a search, so that whoever searches
-finds everything. A message waits or is indexed; what is deleted while it waits needs no index.
+Words are dear to index one message at a time, and cheap many at a time. So a message waits: of its conversation it is
+noted from where on messages may wait, once, so that the messages after it cost no page more to write. What waits is
+indexed when there is a batch of it (`dialects.sqlite_index`), and before a search, so that whoever searches finds
+everything. To note too much does no harm: a message that is indexed already is passed over, and where there is none any
+more there is nothing to index.
 
 Other programs may write to the file, too. What they do with REPLACE or IGNORE, or to the key of a message, must not
-leave an entry of which nobody knows the text any more, or a second note: indexing would fail from then on.
+leave an entry of which nobody knows the text any more: indexing would fail from then on.
 """
 
 from __future__ import annotations
@@ -27,44 +29,22 @@ from hansard.errors import ConfigurationError
 from hansard.models.search import SEARCHED_CODE_POINTS, SearchMode
 
 EXCERPT_BEFORE: Final = 400
-# A batch: so many messages, or so many code points of text. Who writes the last of it waits for all of it, mostly for
-# some 20 ms.
-BATCH_MESSAGES: Final = 1024
-BATCH_CODE_POINTS: Final = 256 * 1024
 _TRIGRAMS_SINCE: Final = (3, 34)
 
 # SQLite knows the characters of Unicode 6.1 and takes all later ones for letters: the emoji among them are named here.
 _EMOJI: Final = "".join(map(chr, range(0x1F300, 0x1FB00)))
 
-# What waits by an id below 1 was suspended, and may since have been replaced by something that called no trigger. An
-# entry that stands already, though no trigger leaves one, is ignored: it must not keep all others from the index.
+# An entry that stands already, though no trigger leaves one, is ignored: it must not keep all others from the index.
 INDEX_WAITING: Final = (
     """INSERT OR IGNORE INTO search_ids (user_id, conversation_id, position)
-        SELECT user_id, conversation_id, position FROM search_waiting AS w
-        WHERE w.id > 0 OR EXISTS (SELECT 1 FROM messages AS m WHERE m.user_id = w.user_id
-            AND m.conversation_id = w.conversation_id AND m.position = w.position) ORDER BY id""",
+        SELECT m.user_id, m.conversation_id, m.position FROM search_waiting AS w CROSS JOIN messages AS m
+        WHERE m.user_id = w.user_id AND m.conversation_id = w.conversation_id
+            AND m.position BETWEEN w.first AND w.last""",
     "DELETE FROM search_waiting",
 )
-_INDEX_WAITING: Final = "; ".join(INDEX_WAITING)
-# Beside each of them stands how long it is together with those before it.
-_NOTE: Final = """INSERT INTO search_waiting (user_id, conversation_id, position, code_points)
-        SELECT new.user_id, new.conversation_id, new.position, length(new.content)
-            + coalesce((SELECT code_points FROM search_waiting ORDER BY id DESC LIMIT 1), 0)"""
-# What is indexed does not wait: then nobody looks through what does.
-_FORGET: Final = """DELETE FROM search_waiting
-        WHERE user_id = old.user_id AND conversation_id = old.conversation_id AND position = old.position
-            AND NOT EXISTS (SELECT 1 FROM search_ids
-                WHERE user_id = old.user_id AND conversation_id = old.conversation_id AND position = old.position);
-        DELETE FROM search_ids
-        WHERE user_id = old.user_id AND conversation_id = old.conversation_id AND position = old.position"""
-# What may be about to change is forgotten while its text is known, and waits, without counting towards a batch, as what
-# it will be: IGNORE may leave it what it was.
-_SUSPENDING: Final = """INSERT INTO search_waiting (id, user_id, conversation_id, position, code_points)
-        SELECT min(0, coalesce((SELECT min(id) - 1 FROM search_waiting), 0)),
-            new.user_id, new.conversation_id, new.position, 0"""
-_SUSPEND: Final = "INSERT INTO search_suspended VALUES (old.user_id, old.conversation_id, old.position)"
-_RESUME: Final = """DELETE FROM search_waiting WHERE id <= 0
-            AND user_id = old.user_id AND conversation_id = old.conversation_id AND position = old.position"""
+_ONWARD: Final = 2**63 - 1
+_NEW: Final = "SELECT new.user_id, new.conversation_id, new.position"
+_OLD: Final = "SELECT old.user_id, old.conversation_id, old.position"
 # What REPLACE takes out of the way of a row without calling any trigger. Joined by OR, these would use no index.
 _IN_THE_WAY: Final = (
     """SELECT user_id, conversation_id, position FROM messages
@@ -76,12 +56,23 @@ _IN_THE_WAY: Final = (
     "SELECT user_id, conversation_id, position FROM messages WHERE rowid = new.rowid",
 )
 _SOME_ARE_IN_THE_WAY: Final = " OR ".join(f"EXISTS ({rows})" for rows in _IN_THE_WAY)
-_SUSPEND_THEM: Final = "; ".join(f"INSERT INTO search_suspended {rows}" for rows in _IN_THE_WAY)
 _CHANGE: Final = "UPDATE OF user_id, conversation_id, position, content, client_id, public_id"
 
 
-def _of_new(sql: str) -> str:
-    return sql.replace("old.", "new.")
+def _wait(message: str, last: int | str = "m.position") -> str:
+    """Note a message, and those after it up to ``last``, unless it is noted."""
+    return f"""INSERT INTO search_waiting SELECT m.*, {last} FROM ({message}) AS m
+            WHERE NOT EXISTS (SELECT 1 FROM search_waiting AS w WHERE w.user_id = m.user_id
+                AND w.conversation_id = m.conversation_id AND m.position BETWEEN w.first AND w.last)"""  # noqa: S608 - ours
+
+
+def _forget(message: str) -> str:
+    """Take a message out of the index while its text is known."""
+    return f"DELETE FROM search_ids WHERE (user_id, conversation_id, position) IN ({message})"  # noqa: S608 - ours
+
+
+# What may be about to change is forgotten, and waits, too: IGNORE may leave it what it was.
+_SUSPEND_THEM: Final = "; ".join(f"{_wait(rows)}; {_forget(rows)}" for rows in _IN_THE_WAY)
 
 
 # Every name with its definition, in the order in which they can be made. Whose message it is stands in the index like
@@ -95,26 +86,21 @@ _COMMON: Final = {
         SELECT i.id, hex(m.user_id) AS owner, substr(m.content, 1, 200000) AS content
         FROM search_ids AS i JOIN messages AS m USING (user_id, conversation_id, position)""",
     "search_waiting": """CREATE TABLE search_waiting (
-        id INTEGER PRIMARY KEY, user_id VARCHAR(255) NOT NULL, conversation_id CHAR(32) NOT NULL,
-        position BIGINT NOT NULL, code_points BIGINT NOT NULL)""",
-    "search_batch": f"""CREATE TRIGGER search_batch AFTER INSERT ON search_waiting
-        WHEN new.id >= {BATCH_MESSAGES} OR new.code_points >= {BATCH_CODE_POINTS} BEGIN
-        {_INDEX_WAITING}; END""",
-    "search_suspended": """CREATE VIEW search_suspended AS
-        SELECT user_id, conversation_id, position FROM search_waiting WHERE id <= 0""",
-    "search_suspend": f"""CREATE TRIGGER search_suspend INSTEAD OF INSERT ON search_suspended BEGIN
-        {_of_new(_FORGET)}; {_SUSPENDING}; END""",
+        user_id VARCHAR(255) NOT NULL, conversation_id CHAR(32) NOT NULL, first BIGINT NOT NULL, last BIGINT NOT NULL,
+        PRIMARY KEY (user_id, conversation_id, first, last)) WITHOUT ROWID""",
     "search_inserting": f"""CREATE TRIGGER search_inserting BEFORE INSERT ON messages
         WHEN {_SOME_ARE_IN_THE_WAY} BEGIN
         {_SUSPEND_THEM}; END""",
     "search_inserted": f"""CREATE TRIGGER search_inserted AFTER INSERT ON messages BEGIN
-        {_of_new(_RESUME)}; {_NOTE}; END""",
+        {_wait(_NEW, _ONWARD)}; END""",
     "search_deleted": f"""CREATE TRIGGER search_deleted BEFORE DELETE ON messages BEGIN
-        {_FORGET}; END""",
+        {_forget(_OLD)}; END""",
     "search_changing": f"""CREATE TRIGGER search_changing BEFORE {_CHANGE} ON messages BEGIN
-        {_SUSPEND_THEM}; {_SUSPEND}; END""",
+        {_SUSPEND_THEM}; {_wait(_OLD)}; {_forget(_OLD)}; END""",
     "search_changed": f"""CREATE TRIGGER search_changed AFTER {_CHANGE} ON messages BEGIN
-        {_RESUME}; {_of_new(_RESUME)}; {_NOTE}; END""",
+        {_wait(_NEW)}; END""",
+    "search_conversation_deleted": """CREATE TRIGGER search_conversation_deleted AFTER DELETE ON conversations BEGIN
+        DELETE FROM search_waiting WHERE user_id = old.user_id AND conversation_id = old.id; END""",
 }
 _WORDS: Final = {
     "message_words": f"""CREATE VIRTUAL TABLE message_words USING fts5(
@@ -166,6 +152,8 @@ def apply(connection: Connection, mode: SearchMode) -> None:
 def remove(connection: Connection) -> None:
     """Drop everything that search needs beside the messages."""
     standing = _standing(connection)
+    # Earlier databases have it, and no table could be renamed while it speaks of columns that are gone.
+    connection.exec_driver_sql("DROP VIEW IF EXISTS search_suspended")
     for name in reversed(_EVERYTHING):
         if name in standing:
             kind = _EVERYTHING[name].split()[1].replace("VIRTUAL", "TABLE")

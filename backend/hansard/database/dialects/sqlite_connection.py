@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +16,19 @@ from hansard.models import metadata
 from hansard.utils.clock import utc_now
 
 BUSY_SECONDS = 30.0
-_TIMESTAMP = "%Y-%m-%d %H:%M:%S.%f"
+_WITHOUT_ZONE = len("2026-11-25 12:00:00.000000")
 
 
 class Connection(sqlite3.Connection):
-    """Know PostgreSQL's clock functions and ``greatest``, so that one SQL text serves both databases."""
+    """Know PostgreSQL's clock functions, so that one SQL text serves both databases; a statement has one instant."""
 
     _statement_time: str | None = None
 
     def add_functions(self) -> None:
         """Register the functions."""
-        self.create_function("clock_timestamp", 0, _now)
+        self.create_function("clock_timestamp", 0, self._statement_timestamp)
         self.create_function("statement_timestamp", 0, self._statement_timestamp)
         self.create_function("seconds_from_now", 1, _seconds_from_now)
-        self.create_function("greatest", 2, max, deterministic=True)
         for name, function in search_sqlite.FUNCTIONS.items():
             self.create_function(name, 2, function, deterministic=True)
 
@@ -40,7 +39,7 @@ class Connection(sqlite3.Connection):
 
     def _statement_timestamp(self) -> str:
         if self._statement_time is None:
-            self._statement_time = _now()
+            self._statement_time = _written(utc_now())
         return self._statement_time
 
 
@@ -73,12 +72,12 @@ def run_script(connection: Connection, calls: Sequence[PreparedCall]) -> list[Ro
     return [connection.rows(call.prepared.sql, call.arguments) for call in calls]
 
 
-def _now() -> str:
-    return utc_now().strftime(_TIMESTAMP)
-
-
 def _seconds_from_now(seconds: float) -> str:
-    return (utc_now() + timedelta(seconds=seconds)).strftime(_TIMESTAMP)
+    return _written(utc_now() + timedelta(seconds=seconds))
+
+
+def _written(instant: datetime) -> str:
+    return instant.isoformat(" ", "microseconds")[:_WITHOUT_ZONE]
 
 
 def translate(error: sqlite3.Error) -> DatabaseError:

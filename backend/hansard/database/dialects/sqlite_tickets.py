@@ -54,8 +54,10 @@ class Ticket(Generic[T]):
 
 def tell(tickets: Sequence[Ticket[Any]]) -> None:
     """Let the tasks go on that wait for these; called by the thread once their outcomes are set."""
-    for loop in {ticket._loop for ticket in tickets}:  # noqa: SLF001 - the same family
-        theirs = [ticket for ticket in tickets if ticket._loop is loop]  # noqa: SLF001
+    waiting: dict[asyncio.AbstractEventLoop, list[Ticket[Any]]] = {}
+    for ticket in tickets:
+        waiting.setdefault(ticket._loop, []).append(ticket)  # noqa: SLF001 - the same family
+    for loop, theirs in waiting.items():
         # A loop that was closed has no tasks that wait.
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(_tell_all, theirs)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from hansard.database.dialects.base import TRANSACTION_SECONDS, block_over
 from hansard.database.dialects.sqlite_connection import Connection, connect, run_script, translate
+from hansard.database.dialects.sqlite_index import Batch
 from hansard.database.dialects.sqlite_tickets import Ticket, tell
 from hansard.database.statement import PreparedCall, Rows
 from hansard.errors import DatabaseError, DatabaseUnavailable, OutcomeUnknown
@@ -59,7 +60,7 @@ class Block:
                 return
         _end(step, block_over())
 
-    def serve(self, connection: Connection) -> None:
+    def serve(self, connection: Connection, batch: Batch) -> None:
         """Do what is asked until the block ends; runs on the writer's thread."""
         deadline = time.monotonic() + TRANSACTION_SECONDS
         while connection.in_transaction:
@@ -68,7 +69,9 @@ class Block:
             except queue.Empty:
                 break
             _take_step(connection, step)
-            if isinstance(step, Control) and step.sql in _ENDS:
+            if isinstance(step, Job):
+                batch.add(step.calls)
+            elif step.sql in _ENDS:
                 break  # also when it failed and nothing could be undone: nobody asks for anything more
         with suppress(sqlite3.Error):  # what cannot be undone now is undone before the next begins
             if connection.in_transaction:
@@ -107,11 +110,16 @@ class Writer(threading.Thread):
             self.opened.set_exception(error)
             return
         self.opened.set_result(None)
+        batch = Batch()
         while (entry := self._next()) is not None:
             if isinstance(entry, Block):
-                _serve_block(connection, entry)
+                _serve_block(connection, entry, batch)
             else:
-                _serve_group(connection, self._group(entry))
+                group = self._group(entry)
+                _serve_group(connection, group)
+                for job in group:
+                    batch.add(job.calls)
+            batch.index_when_full(connection)
         connection.close()
 
     def _next(self) -> Job | Block | None:
@@ -212,7 +220,7 @@ def _end(step: Job | Control, error: DatabaseError) -> None:
     tell([step])
 
 
-def _serve_block(connection: Connection, block: Block) -> None:
+def _serve_block(connection: Connection, block: Block, batch: Batch) -> None:
     begun: bool | Exception = True
     try:
         _begin(connection)
@@ -226,4 +234,4 @@ def _serve_block(connection: Connection, block: Block) -> None:
     block.begun.outcome = begun
     tell([block.begun])
     if begun is True:
-        block.serve(connection)
+        block.serve(connection, batch)

@@ -37,8 +37,8 @@ RANKED_CODE_POINTS = 4000
 EXCERPT_CODE_POINTS = 2000
 
 # Messages of everybody wait together and are indexed together; who has none among them need not care.
-_waiting = table("search_waiting", column("id"), column("user_id"))
-SOME_WAIT = select(select(_waiting.c.id).where(_waiting.c.user_id == bindparam("user_id")).exists())
+_waiting = table("search_waiting", column("user_id"))
+SOME_WAIT = select(select(_waiting.c.user_id).where(_waiting.c.user_id == bindparam("user_id")).exists())
 INDEX_WAITING = [text(statement) for statement in search_sqlite.INDEX_WAITING]
 
 _m, _c = items.m, conversations.c
