@@ -59,9 +59,9 @@ _SOME_ARE_IN_THE_WAY: Final = " OR ".join(f"EXISTS ({rows})" for rows in _IN_THE
 _CHANGE: Final = "UPDATE OF user_id, conversation_id, position, content, client_id, public_id"
 
 
-def _wait(message: str, last: int | str = "m.position") -> str:
-    """Note a message, and those after it up to ``last``, unless it is noted."""
-    return f"""INSERT INTO search_waiting SELECT m.*, {last} FROM ({message}) AS m
+def _wait(message: str) -> str:
+    """Note a message alone, unless it is noted."""
+    return f"""INSERT INTO search_waiting SELECT m.*, m.position FROM ({message}) AS m
             WHERE NOT EXISTS (SELECT 1 FROM search_waiting AS w WHERE w.user_id = m.user_id
                 AND w.conversation_id = m.conversation_id AND m.position BETWEEN w.first AND w.last)"""  # noqa: S608 - ours
 
@@ -91,8 +91,10 @@ _COMMON: Final = {
     "search_inserting": f"""CREATE TRIGGER search_inserting BEFORE INSERT ON messages
         WHEN {_SOME_ARE_IN_THE_WAY} BEGIN
         {_SUSPEND_THEM}; END""",
-    "search_inserted": f"""CREATE TRIGGER search_inserted AFTER INSERT ON messages BEGIN
-        {_wait(_NEW, _ONWARD)}; END""",
+    "search_inserted": f"""CREATE TRIGGER search_inserted AFTER INSERT ON messages
+        WHEN NOT EXISTS (SELECT 1 FROM search_waiting WHERE user_id = new.user_id
+            AND conversation_id = new.conversation_id AND new.position BETWEEN first AND last) BEGIN
+        INSERT INTO search_waiting {_NEW}, {_ONWARD}; END""",  # noqa: S608 - ours
     "search_deleted": f"""CREATE TRIGGER search_deleted BEFORE DELETE ON messages BEGIN
         {_forget(_OLD)}; END""",
     "search_changing": f"""CREATE TRIGGER search_changing BEFORE {_CHANGE} ON messages BEGIN

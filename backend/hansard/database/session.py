@@ -100,18 +100,15 @@ class Database:
         return transaction
 
     def _prepare(self, script: Script) -> list[PreparedCall]:
-        return [PreparedCall(prepared, prepared.arguments(values)) for prepared, values in self._look_up(script)]
-
-    def _look_up(self, script: Script) -> list[tuple[Prepared, dict[str, object]]]:
-        found = []
+        calls = []
         for statement, values in script:
             prepared = self._prepared.get(statement)
             if prepared is None:
                 prepared = self._prepared[statement] = Prepared(statement, self._backend.sqlalchemy_dialect)
             if self.on_statement is not None:
                 self.on_statement(prepared.sql)
-            found.append((prepared, dict(values)))
-        return found
+            calls.append(PreparedCall(prepared, prepared.arguments(values)))
+        return calls
 
 
 def _decode(calls: list[PreparedCall], found: list[Rows]) -> list[Rows]:

@@ -7,7 +7,8 @@ objects lose rows inside a psycopg pipeline and cost more than the statement its
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from sqlalchemy import Dialect
@@ -32,7 +33,7 @@ Script: TypeAlias = Sequence[Call]
 class Prepared:
     """Hold a statement as one dialect writes it, with the conversions of its parameters and results."""
 
-    __slots__ = ("_binds", "_results", "name", "sql", "sql_bytes")
+    __slots__ = ("_conversions", "_defaults", "_in_order", "_results", "name", "sql", "sql_bytes")
 
     def __init__(self, statement: Executable, dialect: Dialect) -> None:
         compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined] # Executable is a mixin of compilable elements
@@ -40,19 +41,21 @@ class Prepared:
         self.sql_bytes = self.sql.encode()
         # The same text has the same name in every process; another release's text has another name.
         self.name = b"hansard_" + hashlib.blake2b(self.sql_bytes, digest_size=12).hexdigest().encode()
-        defaults = compiled.params
-        self._binds: list[tuple[str, Any, Callable[[Any], Any] | None]] = [
-            (name, defaults.get(name), _bind_processor(compiled.binds[name].type, dialect))
-            for name in compiled.positiontup or ()
-        ]
+        names = list(compiled.positiontup or ())
+        self._defaults = {name: compiled.params.get(name) for name in names}
+        self._in_order: Callable[[Mapping[str, Any]], Iterable[Any]] = (
+            itemgetter(*names) if len(names) > 1 else lambda values: [values[name] for name in names]
+        )
+        processors = [_bind_processor(compiled.binds[name].type, dialect) for name in names]
+        self._conversions = [(at, convert) for at, convert in enumerate(processors) if convert is not None]
         self._results = _result_processors(statement, dialect)
 
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:
         """Return the driver's positional parameters for ``values``."""
-        return [
-            convert(values.get(name, default)) if convert else values.get(name, default)
-            for name, default, convert in self._binds
-        ]
+        arguments = list(self._in_order({**self._defaults, **values}))
+        for at, convert in self._conversions:
+            arguments[at] = convert(arguments[at])
+        return arguments
 
     def decode(self, rows: Rows) -> Rows:
         """Return rows with their columns as Python values."""
