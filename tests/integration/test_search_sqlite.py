@@ -128,6 +128,17 @@ def test_what_is_written_waits_for_a_batch_and_no_longer(url, path, texts):
     check_indexes(path, "message_words")
 
 
+def test_what_is_written_in_a_block_counts_towards_a_batch(url, path):
+    search_index.apply(url, SearchSettings())
+
+    async def work(user):
+        async with user.atomic():
+            await user.conversations.create(items=says(*ENOUGH["many"]))
+
+    asyncio.run(with_store(url, work, "off"))
+    assert (indexed(path), waiting(path)) == (len(ENOUGH["many"]), 0)
+
+
 def test_a_batch_that_cannot_be_indexed_waits_on(url, path):
     search_index.apply(url, SearchSettings())
     execute(path, "CREATE TRIGGER refusing BEFORE INSERT ON search_ids BEGIN SELECT RAISE(ABORT, 'no'); END")
