@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
-from hansard.database.dialects import sqlite, sqlite_connection, sqlite_writer
+from hansard.database.dialects import sqlite_connection, sqlite_readers, sqlite_writer
 from hansard.database.dialects.sqlite import SqliteBackend
 from hansard.database.dialects.sqlite_connection import Connection, connect, run_script
 from hansard.database.dialects.sqlite_index import Batch
@@ -131,7 +131,7 @@ async def test_a_script_that_reads_sees_one_moment_whoever_writes_meanwhile(tabl
         table.execute("INSERT INTO t VALUES (1)")
         return first + run_script(connection, calls[1:])
 
-    monkeypatch.setattr(sqlite, "run_script", run_slowly)
+    monkeypatch.setattr(sqlite_readers, "run_script", run_slowly)
     backend = await SqliteBackend.open(tmp_path / "some.db")
     seen = await backend.read("ann", script("SELECT count(*) FROM t", "SELECT count(*) FROM t"))
     await backend.close()

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-import threading
 from collections.abc import AsyncIterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
 
-from sqlalchemy import Dialect
+from sqlalchemy import Dialect, text
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from hansard.database.dialects.base import block_over, closed
-from hansard.database.dialects.sqlite_connection import Connection, connect, run_script, translate
+from hansard.database.dialects.sqlite_readers import Readers
 from hansard.database.dialects.sqlite_writer import Block, Control, Job, Writer
-from hansard.database.statement import PreparedCall, Rows
+from hansard.database.statement import Prepared, PreparedCall, Rows
 from hansard.errors import OutcomeUnknown
 from hansard.utils.witness import testify
-
-READERS = 4
 
 
 class SqliteBackend:
@@ -32,11 +27,9 @@ class SqliteBackend:
 
     def __init__(self, path: Path, writer: Writer) -> None:
         self.sqlalchemy_dialect: Dialect = SQLiteDialect_pysqlite(paramstyle="qmark")
-        self._path = path
         self._writer = writer
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="hansard-sqlite-reader")
-        self._local = threading.local()
-        self._connections: list[Connection] = []
+        self._readers = Readers(path)
+        self._ping = PreparedCall(Prepared(text("SELECT 1"), self.sqlalchemy_dialect), [])
         self._closed = False
 
     @property
@@ -54,7 +47,7 @@ class SqliteBackend:
     async def read(self, user_id: str, calls: Sequence[PreparedCall]) -> list[Rows]:
         """Run a script on one snapshot."""
         self._check_open()
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, calls)
+        return await self._readers.read(calls)
 
     async def read_together(self, user_id: str, calls: Sequence[PreparedCall]) -> list[Rows]:
         """Run a script: there is no trip to share."""
@@ -92,7 +85,7 @@ class SqliteBackend:
     async def ping(self) -> None:
         """Read one row."""
         self._check_open()
-        await asyncio.get_running_loop().run_in_executor(self._readers, self._ping)
+        await self._readers.read([self._ping])
 
     async def close(self) -> None:
         """End all threads; the last connection to close folds the log into the file."""
@@ -100,43 +93,12 @@ class SqliteBackend:
             return
         self._closed = True
         self._writer.stop()
-        await asyncio.get_running_loop().run_in_executor(None, self._close)
+        await self._readers.close()
+        await asyncio.get_running_loop().run_in_executor(None, self._writer.join)
 
     def _check_open(self) -> None:
         if self._closed:
             raise closed()
-
-    def _close(self) -> None:
-        self._readers.shutdown()
-        for connection in self._connections:
-            connection.close()
-        self._writer.join()
-
-    def _reader(self) -> Connection:
-        connection: Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = connect(self._path, read_only=True)
-            self._connections.append(connection)
-        return connection
-
-    def _read(self, calls: Sequence[PreparedCall]) -> list[Rows]:
-        connection = self._reader()
-        try:
-            if len(calls) == 1:
-                return run_script(connection, calls)
-            connection.execute("BEGIN")
-            try:
-                return run_script(connection, calls)
-            finally:
-                connection.execute("ROLLBACK")
-        except sqlite3.Error as error:
-            raise translate(error) from None
-
-    def _ping(self) -> None:
-        try:
-            self._reader().execute("SELECT 1").fetchone()
-        except sqlite3.Error as error:
-            raise translate(error) from None
 
 
 class SqliteTransaction:

@@ -1,0 +1,132 @@
+"""One thread reads for all who ask, and nobody waits for somebody whose reading takes long."""
+
+import asyncio
+import threading
+from contextlib import asynccontextmanager
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+
+from hansard.database.dialects.sqlite_connection import connect
+from hansard.database.dialects.sqlite_readers import PATIENCE_SECONDS, THREADS, Readers
+from hansard.database.statement import Prepared, PreparedCall
+from hansard.errors import DatabaseError, SchemaOutdated
+
+# Long enough for any machine, and far from for ever.
+PATIENCE = 30
+
+
+def script(sql: str = "SELECT 1") -> list[PreparedCall]:
+    return [PreparedCall(Prepared(text(sql), SQLiteDialect_pysqlite(paramstyle="qmark")), [])]
+
+
+class Slow:
+    """A script that a thread begins, and ends when it is let."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.may_end = threading.Event()
+        [self._call] = script("SELECT 2")
+
+    @property
+    def prepared(self) -> Prepared:
+        self.begun.set()
+        assert self.may_end.wait(PATIENCE)
+        return self._call.prepared
+
+    @property
+    def arguments(self) -> list[object]:
+        return self._call.arguments
+
+    async def has_begun(self) -> None:
+        assert await asyncio.to_thread(self.begun.wait, PATIENCE)
+
+
+@asynccontextmanager
+async def reading(tmp_path, slow=()):
+    connect(tmp_path / "some.db").close()
+    readers = Readers(tmp_path / "some.db")
+    try:
+        yield readers
+    finally:
+        for one in slow:
+            one.may_end.set()
+        await readers.close()
+
+
+async def in_time(awaitable):
+    return await asyncio.wait_for(awaitable, PATIENCE)
+
+
+async def test_what_waits_behind_a_slow_read_is_read_by_another_thread_and_in_order(tmp_path):
+    slow = Slow()
+    async with reading(tmp_path, [slow]) as readers:
+        first = asyncio.ensure_future(readers.read([slow]))
+        order = []
+
+        async def read(number: int) -> None:
+            order.append((number, await readers.read(script(f"SELECT {number}"))))
+
+        # They ask in the same turn, so they are given to the same thread.
+        await in_time(asyncio.gather(*map(read, range(5))))
+        assert order == [(number, [[(number,)]]) for number in range(5)]
+        assert not first.done()
+        slow.may_end.set()
+        assert await in_time(first) == [[(2,)]]
+
+
+async def test_with_every_thread_taken_the_next_read_comes_when_one_is_free(tmp_path):
+    slow = [Slow() for _ in range(THREADS)]
+    async with reading(tmp_path, slow) as readers:
+        taken = []
+        for one in slow:
+            taken.append(asyncio.ensure_future(readers.read([one])))
+            await one.has_begun()
+        late = asyncio.ensure_future(readers.read(script()))
+        slow[2].may_end.set()
+        assert await in_time(late) == [[(1,)]]
+        assert [one.done() for one in taken] == [False, False, True, False]
+
+
+async def test_an_error_is_told_to_whose_it_is_and_to_nobody_else(tmp_path):
+    async with reading(tmp_path) as readers:
+        scripts = [script(), script("SELECT * FROM nowhere"), script("CREATE TABLE some (id)"), script()]
+        asked = (readers.read(one) for one in scripts)
+        good, missing, writing, last = await in_time(asyncio.gather(*asked, return_exceptions=True))
+        assert good == last == [[(1,)]]
+        assert isinstance(missing, SchemaOutdated)
+        assert isinstance(writing, DatabaseError)
+
+
+async def test_who_is_cancelled_leaves_at_once_and_what_nobody_waits_for_is_not_read(tmp_path):
+    slow, unread = Slow(), Slow()
+    async with reading(tmp_path, [slow]) as readers:
+        asked = [asyncio.ensure_future(readers.read([one])) for one in (slow, unread)]
+        await slow.has_begun()
+        for one in asked:
+            one.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await in_time(one)
+        slow.may_end.set()
+        assert await in_time(readers.read(script())) == [[(1,)]]
+    assert not unread.begun.is_set()
+
+
+async def test_closing_waits_for_what_was_asked_for_also_behind_a_slow_read(tmp_path):
+    slow = Slow()
+    async with reading(tmp_path) as readers:
+        asked = [asyncio.ensure_future(readers.read(one)) for one in ([slow], script(), script())]
+        await slow.has_begun()
+        closing = asyncio.ensure_future(readers.close())
+        late = asyncio.get_running_loop().call_later(2 * PATIENCE_SECONDS, slow.may_end.set)
+        assert await in_time(asyncio.gather(*asked)) == [[[(2,)]], [[(1,)]], [[(1,)]]]
+        await in_time(closing)
+        late.cancel()
+
+
+def test_one_file_is_read_from_several_loops_one_after_another(tmp_path):
+    connect(tmp_path / "some.db").close()
+    readers = Readers(tmp_path / "some.db")
+    assert [asyncio.run(readers.read(script())) for _ in range(2)] == [[[(1,)]]] * 2
+    asyncio.run(readers.close())
