@@ -44,6 +44,8 @@ EXPLAINED = {
     "auto_explain.log_min_duration": "0",
     "auto_explain.log_analyze": "on",
     "auto_explain.log_timing": "off",
+    # Appends are in functions.
+    "auto_explain.log_nested_statements": "on",
 }
 Operation = Callable[["Sample"], Awaitable[object]]
 

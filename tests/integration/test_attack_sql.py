@@ -214,6 +214,33 @@ class TestEvesSearch:
                 nobody.execute(self.CALL, [None])
 
 
+APPENDS = {
+    "one item": "SELECT following FROM hansard_append(%s, %s, 'stolen', 'message', 'user', NULL, 'x', NULL, NULL, "
+    "NULL)",
+    "several": "SELECT following FROM hansard_append_all(%s, %s, 'stolen', '{message}', '{user}', '{null}', '{x}', "
+    "'{null}', '{null}', '{null}')",
+}
+
+
+@pytest.mark.parametrize("call", APPENDS.values(), ids=APPENDS)
+class TestEvesAppends:
+    def test_go_to_her_own_conversations_alone(self, eve, onlooker, call):
+        [(own,), *_] = onlooker.execute("SELECT id FROM conversations WHERE user_id = ?", EVE)
+        [(theirs,), *_] = onlooker.execute("SELECT id FROM conversations WHERE user_id = ?", ADA)
+        [(missing,)] = onlooker.execute("SELECT gen_random_uuid()")
+        for user_id, conversation_id in ((ADA, theirs), (EVE, theirs), (ADA, own), (ADA, missing), (EVE, missing)):
+            assert eve.execute(call, [user_id, conversation_id]).fetchone() == (None,)
+        row = eve.execute(call, [EVE, own]).fetchone()
+        assert row is not None
+        assert row[0] > 1
+
+    def test_are_nothing_without_a_user(self, fortress, onlooker, login, call):
+        [(theirs,), *_] = onlooker.execute("SELECT id FROM conversations WHERE user_id = ?", ADA)
+        for user_id in (None, ""):
+            with acting(fortress.url(login), user_id) as nobody:
+                assert nobody.execute(call, [ADA, theirs]).fetchone() == (None,)
+
+
 NOBODIES = {
     "an unset user": None,
     "an empty user id": "",

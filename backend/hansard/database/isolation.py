@@ -29,6 +29,12 @@ RESTRICTION_MADE = (
     f"USING ({OWN_ROWS_AS_ROLE}) WITH CHECK ({OWN_ROWS_AS_ROLE})"
 )
 
+# What appends items. These run as their caller, whom row-level security binds as it binds his statements.
+APPENDING = (
+    "hansard_append(text, uuid, text, text, text, text, text, text, text, bytea)",
+    "hansard_append_all(text, uuid, text, text[], text[], text[], text[], text[], text[], bytea[])",
+)
+
 # What Hansard fills in of a user it makes.
 PROVISIONED = "user"
 PROVISIONED_COLUMNS = ("id", "email", "created_at", "updated_at")

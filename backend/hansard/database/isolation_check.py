@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 from hansard.database.isolation import (
     ACCESS_POLICY,
     ADOPTED,
+    APPENDING,
     OWN_POLICY,
     OWN_POLICY_MADE,
     OWN_ROWS,
@@ -61,7 +62,12 @@ def differences(connection: Connection, role: str) -> list[Difference]:
     found: list[Difference] = []
     for table in isolated_tables():
         found += _own_table(connection, table, role)
-    return [*found, *_adopted_table(connection, role), *_provisioning(connection, role)]
+    return [
+        *found,
+        *_adopted_table(connection, role),
+        *_provisioning(connection, role),
+        *_functions(connection, role),
+    ]
 
 
 def _own_table(connection: Connection, table: str, role: str) -> Iterator[Difference]:
@@ -141,6 +147,26 @@ def _provisioning(connection: Connection, role: str) -> Iterator[Difference]:
         listed = ", ".join(lacking)
         remedy = spell(connection, f"GRANT INSERT ({listed}) ON {{table}} TO {{role}}", table=PROVISIONED, role=role)
         yield Difference(f"{PROVISIONED}: the role {role} lacks INSERT on {listed}", remedy)
+
+
+def _functions(connection: Connection, role: str) -> Iterator[Difference]:
+    standing = text(
+        "SELECT prosecdef, has_function_privilege(:role, oid, 'EXECUTE') FROM pg_proc "
+        "WHERE oid = to_regprocedure(:function)"
+    )
+    for function in APPENDING:
+        name = function.partition("(")[0]
+        row = connection.execute(standing, {"role": role, "function": function}).one_or_none()
+        if row is None:
+            yield Difference(f"{name}: the function is missing", UPGRADE)
+            continue
+        as_owner, callable_ = row
+        if as_owner:
+            told = f"{name}: the function runs as its owner, whom row-level security may not bind"
+            yield Difference(told, f"ALTER FUNCTION {function} SECURITY INVOKER")
+        if not callable_:
+            remedy = spell(connection, f"GRANT EXECUTE ON FUNCTION {function} TO {{role}}", role=role)
+            yield Difference(f"{name}: the role {role} may not call the function", remedy)
 
 
 def _policies(connection: Connection, table: str) -> list[_Policy]:

@@ -39,6 +39,11 @@ class Database:
         return self._backend.arrays
 
     @property
+    def functions(self) -> bool:
+        """Say whether the migrations make functions there, which a server plans once and not for every call."""
+        return self._backend.functions
+
+    @property
     def connections(self) -> Connections | None:
         """Return what the pool of connections does; ``None`` where there is none."""
         return self._backend.connections

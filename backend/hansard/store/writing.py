@@ -1,4 +1,4 @@
-"""Compose the pair of statements that gives items their positions."""
+"""Compose the statements that give items their positions: a pair, or the call of a function that runs such a pair."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.sql import Executable
 
+from hansard.database.statement import Row
 from hansard.store.drafts import Draft
 from hansard.store.scope import Step
 from hansard.store.statements import conversations, items
@@ -43,17 +44,35 @@ def append_steps(
     return [(writing.reserve, reserve), *insert_steps(conversation_id, drafts, arrays=arrays, writing=writing)]
 
 
+def append_call(conversation_id: UUID, drafts: Sequence[Draft]) -> Step:
+    """Return the one step that appends ``drafts`` on PostgreSQL, whose row is (next_position, time)."""
+    title = first_message_title(one.columns for one in drafts)
+    common = {"conversation_id": conversation_id, "auto_title": title}
+    rows = _rows(drafts)
+    if len(rows) == 1:
+        return items.APPEND_ROW, common | _single(rows[0])
+    return items.APPEND_ARRAYS, common | _arrays(rows)
+
+
 def insert_steps(
     conversation_id: UUID, drafts: Sequence[Draft], *, arrays: bool, writing: Writing = PLAIN
 ) -> list[Step]:
     """Return the steps that fill the positions just reserved."""
     common = {"conversation_id": conversation_id, "count": len(drafts)}
-    rows = [(*one.columns, one.client_id, one.public_id) for one in drafts]
+    rows = _rows(drafts)
     # A single item is cheaper to bind and to plan without arrays: half the client's work for an append.
     if arrays and len(rows) > 1:
-        brought: dict[str, Any] = dict(zip(items.BROUGHT, map(list, zip(*rows, strict=True)), strict=True))
-        return [(writing.insert_arrays, common | brought)]
-    return [
-        (writing.insert_row, common | {"offset": at} | dict(zip(items.BROUGHT, row, strict=True)))
-        for at, row in enumerate(rows)
-    ]
+        return [(writing.insert_arrays, common | _arrays(rows))]
+    return [(writing.insert_row, common | {"offset": at} | _single(row)) for at, row in enumerate(rows)]
+
+
+def _rows(drafts: Sequence[Draft]) -> list[Row]:
+    return [(*one.columns, one.client_id, one.public_id) for one in drafts]
+
+
+def _single(row: Row) -> dict[str, Any]:
+    return dict(zip(items.BROUGHT, row, strict=True))
+
+
+def _arrays(rows: Sequence[Row]) -> dict[str, Any]:
+    return dict(zip(items.BROUGHT, map(list, zip(*rows, strict=True)), strict=True))

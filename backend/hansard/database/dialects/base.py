@@ -40,11 +40,13 @@ class Transaction(Protocol):
 class Backend(Protocol):
     """Run scripts, each in a transaction of its own, scoped to one user.
 
-    ``arrays`` says whether a statement can take a whole column of values as one parameter.
+    ``arrays`` says whether a statement can take a whole column of values as one parameter, ``functions`` whether the
+    migrations make functions in the database.
     """
 
     name: str
     arrays: bool
+    functions: bool
     sqlalchemy_dialect: Dialect
 
     @property

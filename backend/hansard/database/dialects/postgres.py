@@ -57,6 +57,7 @@ class PostgresBackend:
 
     name = "postgresql"
     arrays = True
+    functions = True
 
     def __init__(self, url: str, *, role: str, pool_size: int, prepare: bool) -> None:
         """Connect to nothing yet, so an unreachable server shows at first use.

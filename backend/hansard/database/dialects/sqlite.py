@@ -24,6 +24,7 @@ class SqliteBackend:
 
     name = "sqlite"
     arrays = False
+    functions = False
 
     def __init__(self, path: Path, writer: Writer) -> None:
         self.sqlalchemy_dialect: Dialect = SQLiteDialect_pysqlite(paramstyle="qmark")

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Select,
     String,
     Text,
+    Uuid,
     bindparam,
     column,
     delete,
@@ -22,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.sql import Executable
 from sqlalchemy.sql.dml import Insert
 from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.functions import FunctionElement
 
 from hansard.models import Message
 from hansard.store.statements import conversations
@@ -44,6 +46,7 @@ COLUMNS = [
 
 # What one item brings along, in the order of `WRITTEN`.
 BROUGHT = ["kind", "role", "status", "content", "payload", "client_id", "public_id"]
+_KINDS = {name: Text() if isinstance(m[name].type, String) else LargeBinary() for name in BROUGHT}
 WRITTEN = ["user_id", "conversation_id", "position", *BROUGHT, "created_at"]
 
 _IN_CONVERSATION = (m.user_id == bindparam("user_id")) & (m.conversation_id == bindparam("conversation_id"))
@@ -96,10 +99,9 @@ def insert_row(*conditions: ColumnElement[bool]) -> Insert:
 
 def insert_arrays(*conditions: ColumnElement[bool]) -> Insert:
     """Write any number of items in one statement whose text never changes: each column is one array."""
-    kinds = {name: Text() if isinstance(m[name].type, String) else LargeBinary() for name in BROUGHT}
     rows = (
-        func.unnest(*(bindparam(name, type_=ARRAY(kind)) for name, kind in kinds.items()))
-        .table_valued(*(column(name, kind) for name, kind in kinds.items()), with_ordinality="place")
+        func.unnest(*(bindparam(name, type_=ARRAY(kind)) for name, kind in _KINDS.items()))
+        .table_valued(*(column(name, kind) for name, kind in _KINDS.items()), with_ordinality="place")
         .render_derived(name="brought")
     )
     position = _first + rows.c.place - 1
@@ -119,6 +121,24 @@ def insert_arrays(*conditions: ColumnElement[bool]) -> Insert:
 
 INSERT_ROW = insert_row()
 INSERT_ARRAYS = insert_arrays()
+
+
+def _append(function: FunctionElement[object]) -> Select[tuple[object, ...]]:
+    """Reserve and write in one call; like `conversations.RESERVE`, without a row where there is no conversation."""
+    appended = function.table_valued(column("following", BigInteger), column("stamp", m.created_at.type)).c
+    return select(appended.following, appended.stamp).where(appended.following.is_not(None))
+
+
+# By functions that revision 0009 makes on PostgreSQL, whose plans the server keeps.
+_given = [
+    bindparam("user_id", type_=Text),
+    bindparam("conversation_id", type_=Uuid),
+    bindparam("auto_title", type_=Text),
+]
+APPEND_ROW = _append(func.hansard_append(*_given, *(bindparam(name, type_=kind) for name, kind in _KINDS.items())))
+APPEND_ARRAYS = _append(
+    func.hansard_append_all(*_given, *(bindparam(name, type_=ARRAY(kind)) for name, kind in _KINDS.items()))
+)
 
 REPLACE = (
     update(table)
