@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from hansard.api.http_protocol import HEAD_BYTES, refusal
+from hansard.api.whole_answers import WholeAnswers
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -18,6 +20,11 @@ class BoundedHttp(HttpToolsProtocol):
     _head = 0
     _in_body = False
     _too_large = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in the class above
+        """Take over a connection."""
+        super().connection_made(transport)
+        self.transport = WholeAnswers(transport, self.loop)
 
     def data_received(self, data: bytes) -> None:
         """Take in what came; what the parser still holds back for want of an end is counted, too."""

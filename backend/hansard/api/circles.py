@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hansard.agents.upstream import via
 from hansard.api.errors import ApiError
 
 _LOOP_DETECTED = 508
+_HEADER = via.HEADER.encode("ascii")
 
 
 class NoCircles:
@@ -26,7 +26,8 @@ class NoCircles:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        names = via.names_in(", ".join(Headers(scope=scope).getlist(via.HEADER)))
+        sent = [value for name, value in scope["headers"] if name == _HEADER]
+        names = via.names_in(b", ".join(sent).decode("latin-1")) if sent else ()
         if self._name in names:
             message = "The upstream of this server leads back to this server."
             refusal = ApiError(message, status=_LOOP_DETECTED, code=via.REFUSED).fault.response()

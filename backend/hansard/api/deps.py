@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
+from starlette.requests import HTTPConnection
 
 from hansard.api.auth import Authenticator, Identity
 from hansard.api.bodies import read_body
@@ -19,8 +20,15 @@ from hansard.utils.cursor import CursorSealer
 if TYPE_CHECKING:
     from hansard.api.rate_limit import RateLimit
 
-# It only describes the scheme in the OpenAPI document; the authenticator reads the header itself.
-_bearer = HTTPBearer(auto_error=False, scheme_name="bearer", bearerFormat="JWT")
+
+class _Bearer(HTTPBearer):
+    """Describe the scheme in the OpenAPI document, and no more; the authenticator reads the header itself."""
+
+    async def __call__(self, request: HTTPConnection) -> None:
+        """Read nothing."""
+
+
+_bearer = _Bearer(auto_error=False, scheme_name="bearer", bearerFormat="JWT")
 
 
 @dataclass(frozen=True, slots=True)

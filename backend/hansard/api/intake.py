@@ -71,7 +71,8 @@ async def settle_items(
     Raises `InvalidInput` for an item that is in the conversation already, `NotFound` for a reference to none, and
     `TooLarge` where the stored items that are named, each as often as it is, have more than ``limit`` bytes.
     """
-    found = await _find(store, Counter(item["id"] for item in items if item.get("id") is not None), limit, param=param)
+    named = [item["id"] for item in items if item.get("id") is not None]
+    found = await _find(store, Counter(named), limit, param=param) if named else {}
     return [
         _settle(item, found.get(item.get("id") or ""), conversation_id=conversation_id, param=f"{param}[{index}]")
         for index, item in enumerate(items)

@@ -83,18 +83,15 @@ class _Step:
     request_name: str | None
 
     async def take(self, request: Request, found: list[Any], errors: list[Any]) -> Any:
-        arguments: Arguments = {}
-        possible = True
-        for name, place in self.needs:
-            if found[place] is _NOTHING:
-                possible = False
-            elif name is not None:
-                arguments[name] = found[place]
+        # As long as nothing is wrong, everything is there.
+        possible = not errors or all(found[place] is not _NOTHING for _, place in self.needs)
+        arguments: Arguments = {name: found[place] for name, place in self.needs if name is not None}
         for read in self.readers:
             values, wrong = read(request)
             arguments.update(values)
-            errors += wrong
-            possible = possible and not wrong
+            if wrong:
+                errors += wrong
+                possible = False
         if not possible:
             return _NOTHING
         if self.request_name is not None:

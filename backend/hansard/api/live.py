@@ -72,8 +72,10 @@ def _ring(scope: Scope) -> None:
     user_id, sent = scope.get("hansard.user_id"), scope.get("path_params", {}).get("conversation_id")
     if user_id is None or sent is None:
         return
-    with suppress(NotFound):
-        scope["app"].state.turns.watch.ring(user_id, read_conversation_id(sent))
+    watch = scope["app"].state.turns.watch
+    if not watch.idle:
+        with suppress(NotFound):
+            watch.ring(user_id, read_conversation_id(sent))
 
 
 async def _start(store: UserStore, home: UUID, after: str | None) -> Start:

@@ -24,6 +24,10 @@ REQUESTS: Final = "hansard.requests"
 _OWN: Final = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "color_message"})
 
 
+# `json.dumps` would make another one for every line.
+_encode: Final = json.JSONEncoder(default=str).encode
+
+
 class JsonFormatter(logging.Formatter):
     """Format a record as JSON, with the values of logging's ``extra`` beside the message.
 
@@ -41,7 +45,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info and record.exc_info[1] is not None:
             line.update(describe(record.exc_info[1]))
-        return json.dumps(line, default=str)
+        return _encode(line)
 
 
 class GatheringHandler(_TextHandler):

@@ -9,10 +9,9 @@ import logging
 import random
 import re
 import time
-from collections.abc import MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any, Final
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -32,6 +31,7 @@ HEADERS: Final = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "cross-origin-resource-policy": "same-origin",
 }
+_HEADERS: Final = [(name.encode("ascii"), value.encode("ascii")) for name, value in HEADERS.items()]
 # Long enough for anybody's ids, too short for a token, and free of all that could break a line.
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9_-]{8,64}")
 # What this machine calls itself. All of 127.0.0.0/8 leads here too, but not back by the same name.
@@ -100,11 +100,10 @@ class _Exchange:
         """Pass a message on, the first with our headers."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = MutableHeaders(scope=message)
-            headers["x-request-id"] = self._request_id
-            for name, value in HEADERS.items():
-                headers.setdefault(name, value)
-            headers.update(self._scope.get("hansard.headers", {}))
+            own = {b"x-request-id": self._request_id.encode("ascii")}
+            for name, value in self._scope.get("hansard.headers", {}).items():
+                own[name.encode("ascii")] = value.encode("latin-1")
+            message["headers"] = _headers(message.get("headers", ()), own)
         await self._send(message)
 
     async def fail(self, receive: Receive) -> None:
@@ -127,7 +126,16 @@ class _Exchange:
             **(error or {}),
         }
         level = logging.ERROR if error is not None or status == _SERVER_ERROR else logging.INFO
-        _log.log(level, "request", extra=values)
+        if _log.isEnabledFor(level):
+            # As `Logger.log` does it, but without looking for the place in the code, which is always this one.
+            _log.handle(_log.makeRecord(_log.name, level, __file__, 0, "request", (), None, extra=values))
+
+
+def _headers(theirs: Iterable[tuple[bytes, bytes]], own: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+    """Return an answer's headers: our ``own`` in place of others, and where it has none those that every answer has."""
+    headers = [(name, value) for name, value in theirs if name not in own]
+    there = {name for name, _ in headers}
+    return [*headers, *own.items(), *(header for header in _HEADERS if header[0] not in there)]
 
 
 def _request_id(scope: Scope) -> str:

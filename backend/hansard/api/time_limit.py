@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 from collections.abc import Iterable
 from typing import Final
@@ -81,6 +82,7 @@ class _Clock:
         "_answer_seconds",
         "_arrived",
         "_body_end",
+        "_end",
         "_expired",
         "_loop",
         "_over",
@@ -145,9 +147,21 @@ class _Clock:
         return sys.version_info < (3, 11) or self._task.uncancel() == 0
 
     def _allow(self, seconds: float | None) -> None:
-        if self._timer is not None:
+        self._end = math.inf if seconds is None or self._expired else self._loop.time() + seconds
+        if self._timer is not None and (self._end == math.inf or self._end < self._timer.when()):
             self._timer.cancel()
-        self._timer = None if seconds is None or self._expired else self._loop.call_later(seconds, self._expire)
+            self._timer = None
+        # One that goes off too early looks again: for most requests it is the only one, and never does.
+        if self._timer is None and self._end < math.inf:
+            self._timer = self._loop.call_at(self._end, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        left = self._end - self._loop.time()
+        if left > 0:
+            self._allow(left)
+        else:
+            self._expire()
 
     def _expire(self) -> None:
         self._expired = True

@@ -133,8 +133,9 @@ def item_view(read: MessageRead) -> JsonObject:
 
 def list_json(data: Sequence[bytes], *, first_id: str, last_id: str, has_more: bool) -> bytes:
     """Return a list's envelope around elements that are JSON already; the ids of an empty page are ``""``."""
-    ends = {"first_id": first_id, "last_id": last_id, "has_more": has_more}
-    return b'{"object":"list","data":[' + b",".join(data) + b"]," + write_json(ends)[1:]
+    more = "true" if has_more else "false"
+    ends = f'],"first_id":{quoted(first_id)},"last_id":{quoted(last_id)},"has_more":{more}}}'
+    return b'{"object":"list","data":[%b%b' % (b",".join(data), ends.encode("ascii"))
 
 
 def item_list_json(page: Sequence[MessageRead], *, has_more: bool, left_out: frozenset[str] = frozenset()) -> bytes:

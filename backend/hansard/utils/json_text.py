@@ -22,13 +22,7 @@ def read_json(raw: bytes) -> Any:
     Raises `ValueError` with a sentence for the caller, which repeats none of the document's text.
     """
     try:
-        value = json.loads(
-            raw.decode("utf-8"),
-            object_pairs_hook=_unique_keys,
-            parse_constant=_no_constant,
-            parse_int=_whole,
-            parse_float=_finite,
-        )
+        value = _decode(_without_mark(raw.decode("utf-8")))
     except UnicodeDecodeError as error:
         message = f"the body is not UTF-8 (byte {error.start})"
     except json.JSONDecodeError as error:
@@ -55,7 +49,14 @@ def is_deeper(value: object, levels: int) -> bool:
 
 def write_json(value: object) -> bytes:
     """Return compact ASCII JSON: the one form that carries every string unharmed through every client."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
+    return _encode(value).encode("ascii")
+
+
+def _without_mark(text: str) -> str:
+    if text.startswith("\ufeff"):
+        message = "Unexpected UTF-8 byte order mark"
+        raise json.JSONDecodeError(message, text, 0)
+    return text
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -85,3 +86,10 @@ def _finite(digits: str) -> float:
         message = "the body holds a number beyond the range of a 64-bit float"
         raise ValueError(message)
     return value
+
+
+# `json.loads` and `json.dumps` make another one for every call that is not by default.
+_decode: Final = json.JSONDecoder(
+    object_pairs_hook=_unique_keys, parse_constant=_no_constant, parse_int=_whole, parse_float=_finite
+).decode
+_encode: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode

@@ -1,0 +1,61 @@
+"""An answer leaves as a whole where it can, and never later or in another order than it was written."""
+
+import asyncio
+
+from hansard.api.whole_answers import WholeAnswers
+
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n"
+
+
+class Line(asyncio.Transport):
+    """A line that remembers what was sent with each call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[bytes] = []
+
+    def write(self, data) -> None:
+        self.sent.append(bytes(data))
+
+    def writelines(self, list_of_data) -> None:
+        self.sent.append(b"".join(list_of_data))
+
+    def close(self) -> None:
+        self.sent.append(b"the end")
+
+    def is_closing(self) -> bool:
+        return b"the end" in self.sent
+
+
+async def test_a_head_leaves_together_with_its_body_and_the_rest_by_itself():
+    line = Line()
+    answers = WholeAnswers(line, asyncio.get_running_loop())
+    for data in (HEAD, b"body", HEAD, b"half", b"rest"):
+        answers.write(data)
+    await asyncio.sleep(0)
+    assert line.sent == [HEAD + b"body", HEAD + b"half", b"rest"]
+
+
+async def test_a_head_that_nothing_follows_leaves_at_the_end_of_the_turn():
+    line = Line()
+    answers = WholeAnswers(line, asyncio.get_running_loop())
+    answers.write(HEAD)
+    assert line.sent == []
+    await asyncio.sleep(0)
+    assert line.sent == [HEAD]
+    answers.write(b"event")
+    assert line.sent == [HEAD, b"event"]
+
+
+async def test_two_heads_in_a_row_and_one_before_the_end_are_both_sent():
+    line = Line()
+    answers = WholeAnswers(line, asyncio.get_running_loop())
+    answers.write(HEAD)
+    answers.write(HEAD)
+    assert line.sent == [HEAD + HEAD]
+    answers.write(HEAD)
+    assert not answers.is_closing()
+    answers.close()
+    assert answers.is_closing()
+    await asyncio.sleep(0)
+    assert line.sent == [HEAD + HEAD, HEAD, b"the end"]
