@@ -2,12 +2,14 @@
 
 import asyncio
 import io
+import json
 import logging
+from datetime import datetime, timezone
 from select import PIPE_BUF
 
 import pytest
 
-from hansard.api.logs import REQUESTS, GatheringHandler
+from hansard.api.logs import REQUESTS, GatheringHandler, JsonFormatter
 
 
 class Written(io.StringIO):
@@ -100,3 +102,19 @@ async def test_a_stream_that_is_gone_fails_nobody(log, written, monkeypatch):
     log.info("one")
     log.warning("two")
     await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1764053094.0, 1764053094.0625, 1764053094.9990234375, 1764053095.5])
+def test_a_line_tells_its_time_to_the_millisecond(seconds):
+    formatter = JsonFormatter()
+    record = logging.makeLogRecord({"created": seconds, "msg": "anything"})
+    told = [json.loads(formatter.format(record))["time"] for _ in range(2)]
+    assert told == [datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")] * 2
+
+
+def test_a_line_that_cannot_be_told_does_not_keep_the_others(log, written, capsys):
+    log.info("one")
+    log.info("%d", "no number")
+    log.info("two")
+    assert written.calls == ["one\n", "two\n"]
+    assert "no number" in capsys.readouterr().err

@@ -8,6 +8,7 @@ which parameters. A request that this covers goes straight to its handler; any o
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,7 +23,6 @@ from starlette.convertors import StringConvertor
 from starlette.datastructures import Headers, QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 Arguments: TypeAlias = dict[str, Any]
@@ -41,12 +41,12 @@ class Lane:
 
     def __init__(self, app: ASGIApp, routers: Sequence[APIRouter]) -> None:
         self._app = app
-        self._routes: dict[tuple[str, int], list[tuple[APIRoute, Handler]]] = {}
+        self._routes: dict[tuple[str, int], list[tuple[APIRoute, re.Pattern[str], Handler]]] = {}
         for route, handler in _compiled(routers):
             if handler is None:
                 continue
             for method in route.methods or ():
-                self._routes.setdefault((method, route.path.count("/")), []).append((route, handler))
+                self._routes.setdefault((method, route.path.count("/")), []).append((route, route.path_regex, handler))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -65,10 +65,12 @@ class Lane:
         await response(scope, receive, send)
 
     def _find(self, scope: Scope) -> Handler | None:
-        for route, handler in self._routes.get((scope["method"], scope["path"].count("/")), ()):
-            match, found = route.matches(scope)
-            if match is Match.FULL:
-                scope.update(found, route=route)
+        path: str = scope["path"]
+        for route, pattern, handler in self._routes.get((scope["method"], path.count("/")), ()):
+            found = pattern.match(path)
+            if found is not None:
+                # As `Route.matches` does it; all parameters are strings, see `_compile`.
+                scope.update(route=route, endpoint=route.endpoint, path_params=found.groupdict())
                 return handler
         return None
 
@@ -82,7 +84,8 @@ class _Step:
     readers: tuple[Reader, ...]
     request_name: str | None
 
-    async def take(self, request: Request, found: list[Any], errors: list[Any]) -> Any:
+    def arguments(self, request: Request, found: list[Any], errors: list[Any]) -> Arguments | None:
+        """Return what to call it with, and add what is wrong with that to the errors; ``None`` where it cannot be."""
         # As long as nothing is wrong, everything is there.
         possible = not errors or all(found[place] is not _NOTHING for _, place in self.needs)
         arguments: Arguments = {name: found[place] for name, place in self.needs if name is not None}
@@ -92,11 +95,9 @@ class _Step:
             if wrong:
                 errors += wrong
                 possible = False
-        if not possible:
-            return _NOTHING
         if self.request_name is not None:
             arguments[self.request_name] = request
-        return await self.call(**arguments)
+        return arguments if possible else None
 
 
 def left_to_the_framework(routers: Sequence[APIRouter]) -> list[str]:
@@ -124,7 +125,8 @@ def _compile(route: APIRoute) -> Handler | None:
         found: list[Any] = []
         errors: list[Any] = []
         for step in steps:
-            found.append(await step.take(request, found, errors))
+            arguments = step.arguments(request, found, errors)
+            found.append(_NOTHING if arguments is None else await step.call(**arguments))
         if errors:
             raise RequestValidationError(errors)
         response: Response = found[-1]

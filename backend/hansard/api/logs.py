@@ -24,6 +24,7 @@ REQUESTS: Final = "hansard.requests"
 _OWN: Final = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "color_message"})
 
 
+_UTC: Final = "+00:00"
 # `json.dumps` would make another one for every line.
 _encode: Final = json.JSONEncoder(default=str).encode
 
@@ -34,10 +35,12 @@ class JsonFormatter(logging.Formatter):
     An exception is told by its type and place alone: its text may quote what a user wrote.
     """
 
+    _second: tuple[int, str] = (-1, "")
+
     def format(self, record: logging.LogRecord) -> str:
         """Return one line."""
         line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds"),
+            "time": self._time(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": _message(record),
@@ -46,6 +49,15 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info and record.exc_info[1] is not None:
             line.update(describe(record.exc_info[1]))
         return _encode(line)
+
+    def _time(self, seconds: float) -> str:
+        """Spell a time to the millisecond; the second that was told last is spelt already."""
+        second, spelt = self._second
+        if second != int(seconds):
+            second = int(seconds)
+            spelt = datetime.fromtimestamp(second, timezone.utc).isoformat()[: -len(_UTC)]
+            self._second = second, spelt
+        return f"{spelt}.{int((seconds - second) * 1000):03d}{_UTC}"
 
 
 class GatheringHandler(_TextHandler):
@@ -58,13 +70,13 @@ class GatheringHandler(_TextHandler):
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
-        self._lines: list[str] = []
+        self._records: list[logging.LogRecord] = []
         self._due: asyncio.AbstractEventLoop | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take one line."""
+        """Take one line; those of a turn are formatted in a row, which takes each half as long."""
         try:
-            self._lines.append(self.format(record) + self.terminator)
+            self._records.append(record)
             if record.name != REQUESTS or record.levelno > logging.INFO or not self._is_to_come():
                 self.flush()
         except Exception:  # noqa: BLE001 - as every handler of logging: never the reason that a request fails
@@ -73,10 +85,17 @@ class GatheringHandler(_TextHandler):
     def flush(self) -> None:
         """Write what was gathered."""
         with self.lock or nullcontext():
-            lines, self._lines, self._due = self._lines, [], None
-            for piece in _pieces(lines):
+            records, self._records, self._due = self._records, [], None
+            for piece in _pieces(filter(None, map(self._line, records))):
                 self.stream.write(piece)
                 super().flush()
+
+    def _line(self, record: logging.LogRecord) -> str:
+        try:
+            return self.format(record) + self.terminator
+        except Exception:  # noqa: BLE001 - as every handler of logging: never the reason that a request fails
+            self.handleError(record)
+            return ""
 
     def _is_to_come(self) -> bool:
         try:

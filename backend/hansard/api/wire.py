@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from json.encoder import encode_basestring_ascii as quoted
+from functools import lru_cache
 from typing import Final, Protocol
 from uuid import UUID
 
 from hansard.api.includes import leave_out
+from hansard.api.quoting import quoted
 from hansard.errors import NotFound
 from hansard.models.kinds import KINDS, PREFIXES, prefix_of
 from hansard.models.limits import JsonObject
@@ -18,7 +19,6 @@ from hansard.utils import ids
 from hansard.utils.json_text import write_json
 
 COMPLETED: Final = "completed"
-_COMPLETED: Final = quoted(COMPLETED)
 _PLAIN_KEYS: Final = frozenset({"type", "role", "status", "content"})
 # No set: a stored part may have anything for a type, also what cannot be looked up in one.
 _PICTURES: Final = ("input_image", "computer_screenshot")
@@ -118,11 +118,16 @@ def _item_text(read: MessageRead, own_id: str, left_out: frozenset[str]) -> str:
     """
     if read.payload is not None:
         return write_json(leave_out(item_view(read), left_out)).decode("ascii")
-    status = _COMPLETED if not read.status or read.status == COMPLETED else quoted(read.status)
-    head = f'{{"id":"{own_id}","type":"message","role":"{read.role}","status":{status},"content":[{{"type":'
-    if read.role == "assistant":
-        return f'{head}"output_text","text":{quoted(read.content)},"annotations":[],"logprobs":[]}}]}}'
-    return f'{head}"input_text","text":{quoted(read.content)}}}]}}'
+    before, behind = _around_text(read.role, read.status)
+    return f'{{"id":"{own_id}{before}{quoted(read.content)}{behind}'
+
+
+@lru_cache(maxsize=64)
+def _around_text(role: str | None, status: str | None) -> tuple[str, str]:
+    """Return what stands between a message's id and its text, and what stands behind that."""
+    kind, more = ("output_text", ',"annotations":[],"logprobs":[]') if role == "assistant" else ("input_text", "")
+    head = f'","type":"message","role":"{role}","status":{quoted(status or COMPLETED)},"content":[{{"type":"{kind}"'
+    return f'{head},"text":', f"{more}}}]}}"
 
 
 def item_view(read: MessageRead) -> JsonObject:

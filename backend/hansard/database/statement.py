@@ -59,15 +59,13 @@ class Prepared:
 
     def decode(self, rows: Rows) -> Rows:
         """Return rows with their columns as Python values."""
-        if not self._results:
+        if not self._results or not rows:
             return rows
-        decoded = []
-        for row in rows:
-            values = list(row)
-            for index, convert in self._results:
-                values[index] = convert(values[index])
-            decoded.append(tuple(values))
-        return decoded
+        # Column by column, which leaves all but the conversions to C.
+        columns = list(zip(*rows, strict=True))
+        for index, convert in self._results:
+            columns[index] = tuple(map(convert, columns[index]))
+        return list(zip(*columns, strict=True))
 
 
 class PreparedCall(NamedTuple):
