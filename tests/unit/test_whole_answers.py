@@ -59,3 +59,12 @@ async def test_two_heads_in_a_row_and_one_before_the_end_are_both_sent():
     assert answers.is_closing()
     await asyncio.sleep(0)
     assert line.sent == [HEAD + HEAD, HEAD, b"the end"]
+
+
+async def test_a_head_is_not_sent_to_a_client_that_has_left():
+    line = Line()
+    answers = WholeAnswers(line, asyncio.get_running_loop())
+    answers.write(HEAD)
+    line.close()
+    await asyncio.sleep(0)
+    assert line.sent == [b"the end"]

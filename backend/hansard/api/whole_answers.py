@@ -42,6 +42,7 @@ class WholeAnswers(asyncio.Transport):
         self._transport.close()
 
     def _send_head(self) -> None:
-        if self._head is not None:
-            head, self._head = self._head, None
+        head, self._head = self._head, None
+        # The client may have left since it was written.
+        if head is not None and not self._transport.is_closing():
             self._transport.write(head)
