@@ -85,9 +85,9 @@ class Authenticator:
 
     async def identity(self, request: Request) -> Identity:
         """Return who asks; raises `ApiError` 401."""
-        header = request.headers.get("authorization")
+        header = next((value for name, value in request.scope["headers"] if name == b"authorization"), None)
         if header is not None:
-            scheme, _, token = header.partition(" ")
+            scheme, _, token = header.decode("latin-1").partition(" ")
             if scheme.lower() != "bearer" or not token:
                 raise unauthenticated(INVALID)
             return await self._verifier.identity(token.strip())

@@ -31,11 +31,13 @@ async def read_body(request: Request, *, limit: int) -> JsonObject:
 
     The limit holds while the body arrives, before anything is parsed.
     """
-    _check_encoding(request)
-    raw = await _receive(request, limit=limit)
+    # The first of each counts.
+    sent = dict(reversed(request.scope["headers"]))
+    _check_encoding(sent)
+    raw = await _receive(request, limit=limit, declared=sent.get(b"content-length", b"0"))
     if not raw:
         return {}
-    _check_type(request)
+    _check_type(sent)
     try:
         body = read_json(raw)
     except ValueError as error:
@@ -75,26 +77,24 @@ def json_name(value: object) -> str:
     return _JSON_NAMES.get(type(value), "an unknown value")
 
 
-def _check_encoding(request: Request) -> None:
-    encoding = request.headers.get("content-encoding", "identity")
-    if encoding != "identity":
+def _check_encoding(sent: Mapping[bytes, bytes]) -> None:
+    if sent.get(b"content-encoding", b"identity") != b"identity":
         raise ApiError("Compressed request bodies are not supported.", status=415, code="unsupported_encoding")
 
 
-def _check_type(request: Request) -> None:
+def _check_type(headers: Mapping[bytes, bytes]) -> None:
     # A body without a type is taken for JSON; a form is not, so that no plain HTML form can write.
-    sent = request.headers.get("content-type")
+    sent = headers.get(b"content-type")
     if sent is None:
         return
-    media_type = sent.partition(";")[0].strip().lower()
-    if media_type != "application/json" and not media_type.endswith("+json"):
+    media_type = sent.partition(b";")[0].strip().lower()
+    if media_type != b"application/json" and not media_type.endswith(b"+json"):
         message = "The body must be JSON: send it with 'Content-Type: application/json'."
         raise ApiError(message, status=415, code="unsupported_media_type")
 
 
-async def _receive(request: Request, *, limit: int) -> bytes:
-    declared = request.headers.get("content-length", "0")
-    if declared.isdecimal() and int(declared) > limit:
+async def _receive(request: Request, *, limit: int, declared: bytes) -> bytes:
+    if declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
     body = bytearray()
     async for chunk in request.stream():

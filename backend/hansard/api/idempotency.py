@@ -52,9 +52,11 @@ async def _request_key(
         ),
     ] = None,
 ) -> RequestKey | None:
+    if key is None:
+        return None
     if len(request.headers.getlist(HEADER)) > 1:
         raise InvalidInput(f"There must be one {HEADER} only.", param=HEADER)
-    return None if key is None else RequestKey(key, _digest(request, body), param=HEADER)
+    return RequestKey(key, _digest(request, body), param=HEADER)
 
 
 KeyOfRequest = Annotated[RequestKey | None, Depends(_request_key)]

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import lru_cache
+from typing import Final
 
 from hansard.database import Database
 from hansard.models.limits import ITEM_BYTES, check_user_id
@@ -17,6 +19,8 @@ from hansard.store.scope import Scope
 from hansard.store.search import SqlSearch
 from hansard.store.tasks import SqlTasks
 from hansard.store.turns import EVENTS_KEPT_SECONDS, SqlTurns
+
+_USERS: Final = 1024
 
 
 class SqlStore:
@@ -45,10 +49,15 @@ class SqlStore:
         self._anybody = Scope(
             database, "", provision_users=provision_users, max_item_bytes=max_item_bytes, search=search
         )
+        # Nothing of it changes, and a service asks for the same few at every request.
+        self._user = lru_cache(maxsize=_USERS)(self._make_user)
 
     def for_user(self, user_id: str, *, email: str | None = None) -> SqlUserStore:
         """Return the store of one user; raises `InvalidInput` for an id that cannot be one."""
-        scope = replace(self._anybody, user_id=check_user_id(user_id), email=email)
+        return self._user(check_user_id(user_id), email)
+
+    def _make_user(self, user_id: str, email: str | None) -> SqlUserStore:
+        scope = replace(self._anybody, user_id=user_id, email=email)
         return SqlUserStore(scope, self._events_kept_seconds, self._keys_remembered)
 
 
