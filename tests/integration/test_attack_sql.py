@@ -234,6 +234,25 @@ class TestEvesAppends:
         assert row is not None
         assert row[0] > 1
 
+    def test_reach_nobody_else_when_the_functions_forget_the_user(self, fortress, onlooker, login, call):
+        [(theirs,), *_] = onlooker.execute("SELECT id FROM conversations WHERE user_id = ?", ADA)
+        written = (
+            "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname IN ('hansard_append', 'hansard_append_all')"
+        )
+        with psycopg.connect(fortress.superuser) as connection:
+            for (function,) in connection.execute(written).fetchall():
+                assert "c.user_id = me AND" in function
+                connection.execute(function.replace("c.user_id = me AND", ""))
+            connection.execute("SAVEPOINT before")
+            # Whom no policy binds, they would serve.
+            assert connection.execute(call, [ADA, theirs]).fetchone() != (None,)
+            connection.execute("ROLLBACK TO before")
+            connection.execute(psycopg.sql.SQL("SET LOCAL ROLE {}").format(psycopg.sql.Identifier(ROLE)))
+            connection.execute("SELECT set_config('hansard.user_id', 'eve', true)")
+            for user_id in (ADA, EVE):
+                assert connection.execute(call, [user_id, theirs]).fetchone() == (None,)
+            connection.rollback()
+
     def test_are_nothing_without_a_user(self, fortress, onlooker, login, call):
         [(theirs,), *_] = onlooker.execute("SELECT id FROM conversations WHERE user_id = ?", ADA)
         for user_id in (None, ""):

@@ -162,6 +162,9 @@ class TestAServer:
             "ALTER TABLE task DISABLE ROW LEVEL SECURITY",
             f"REVOKE USAGE ON SEQUENCE task_id_seq FROM {ROLE}",
             f'REVOKE INSERT (email) ON "user" FROM {ROLE}',
+            "ALTER FUNCTION hansard_append SECURITY DEFINER",
+            f"REVOKE EXECUTE ON FUNCTION hansard_append_all FROM {ROLE}",
+            "GRANT EXECUTE ON FUNCTION hansard_append TO PUBLIC",
         ],
     )
     def test_reports_whatever_no_longer_keeps_users_apart_and_how_to_mend_it(self, url, service_url, damage):
@@ -170,6 +173,13 @@ class TestAServer:
         assert (found.check, found.grade) == ("isolation", Grade.FAILURE)
         execute(url, *filter(None, str(found.advice).removeprefix("run as the owner: ").split(";")))
         assert problems(examine(service_url)) == []
+
+    def test_reports_a_function_that_is_gone(self, url, service_url):
+        execute(url, "DROP FUNCTION hansard_append")
+        found = problem(examine(service_url))
+        assert (found.check, found.grade) == ("isolation", Grade.FAILURE)
+        assert "hansard_append: the function is missing" in found.told
+        assert "backup" in str(found.advice)
 
     @pytest.mark.parametrize("setting", ["synchronous_commit"])
     def test_reports_settings_by_which_acknowledged_rows_can_be_lost(self, url, login, service_url, setting):

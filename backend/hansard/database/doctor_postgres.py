@@ -179,8 +179,8 @@ def _runtime_role(connection: Connection, role: str) -> Finding:
 def _isolation(connection: Connection, role: str) -> Iterator[Finding]:
     differences = isolation_check.differences(connection, role)
     for difference in differences:
-        sql = difference.remedy != isolation_check.UPGRADE
-        advice = f"run as the owner: {difference.remedy};" if sql else difference.remedy
+        told_in_words = difference.remedy in isolation_check.IN_WORDS
+        advice = difference.remedy if told_in_words else f"run as the owner: {difference.remedy};"
         yield Finding("isolation", Grade.FAILURE, difference.told, advice)
     if not differences:
         count = len(isolation_check.isolated_tables())

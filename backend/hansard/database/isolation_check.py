@@ -25,6 +25,8 @@ from hansard.database.spelling import spell
 from hansard.models import metadata
 
 UPGRADE = "run: hansard db upgrade"
+RESTORE = "restore it from a backup: no revision makes it again"
+IN_WORDS = {UPGRADE, RESTORE}
 _NEEDED = ("SELECT", "INSERT", "UPDATE", "DELETE")
 _DROPPED = f"DROP POLICY IF EXISTS {OWN_POLICY} ON {{table}}; "
 # Says the same of an expression as we wrote it and as the catalogue spells it out.
@@ -32,7 +34,7 @@ _SPELT_OUT = re.compile(r"::(text|name|character varying)|[()\s]")
 
 
 class Difference(NamedTuple):
-    """Hold what is not as it must be, and what mends it: SQL, or a command."""
+    """Hold what is not as it must be, and what mends it: SQL, or one of `IN_WORDS`."""
 
     told: str
     remedy: str
@@ -72,7 +74,7 @@ def differences(connection: Connection, role: str) -> list[Difference]:
 
 def _own_table(connection: Connection, table: str, role: str) -> Iterator[Difference]:
     if not _exists(connection, table):
-        yield Difference(f"{table}: the table is missing", UPGRADE)
+        yield Difference(f"{table}: the table is missing", RESTORE)
         return
     yield from _table(connection, table, role, forced=True)
     policies = _policies(connection, table)
@@ -88,7 +90,7 @@ def _own_table(connection: Connection, table: str, role: str) -> Iterator[Differ
 
 def _adopted_table(connection: Connection, role: str) -> Iterator[Difference]:
     if not _exists(connection, ADOPTED):
-        yield Difference(f"{ADOPTED}: the table is missing", UPGRADE)
+        yield Difference(f"{ADOPTED}: the table is missing", RESTORE)
         return
     yield from _table(connection, ADOPTED, role, forced=False)
     policies = _policies(connection, ADOPTED)
@@ -151,22 +153,27 @@ def _provisioning(connection: Connection, role: str) -> Iterator[Difference]:
 
 def _functions(connection: Connection, role: str) -> Iterator[Difference]:
     standing = text(
-        "SELECT prosecdef, has_function_privilege(:role, oid, 'EXECUTE') FROM pg_proc "
+        "SELECT prosecdef, has_function_privilege(:role, oid, 'EXECUTE'), EXISTS (SELECT FROM "
+        "aclexplode(coalesce(proacl, acldefault('f', proowner))) WHERE grantee = 0) FROM pg_proc "
         "WHERE oid = to_regprocedure(:function)"
     )
     for function in APPENDING:
         name = function.partition("(")[0]
         row = connection.execute(standing, {"role": role, "function": function}).one_or_none()
         if row is None:
-            yield Difference(f"{name}: the function is missing", UPGRADE)
+            yield Difference(f"{name}: the function is missing", RESTORE)
             continue
-        as_owner, callable_ = row
+        as_owner, callable_, by_everybody = row
         if as_owner:
             told = f"{name}: the function runs as its owner, whom row-level security may not bind"
             yield Difference(told, f"ALTER FUNCTION {function} SECURITY INVOKER")
         if not callable_:
             remedy = spell(connection, f"GRANT EXECUTE ON FUNCTION {function} TO {{role}}", role=role)
             yield Difference(f"{name}: the role {role} may not call the function", remedy)
+        if by_everybody:
+            yield Difference(
+                f"{name}: everybody may call the function", f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC"
+            )
 
 
 def _policies(connection: Connection, table: str) -> list[_Policy]:
