@@ -28,7 +28,7 @@ from hansard.store.drafts import drafts_of
 from hansard.store.refusals import no_conversation, refuse_revision, taken
 from hansard.store.scope import Scope, Step
 from hansard.store.statements import conversations as sql
-from hansard.store.writing import append_steps
+from hansard.store.writing import plain_steps
 from hansard.utils.ids import new_uuid
 from hansard.utils.json_text import write_json
 
@@ -45,7 +45,7 @@ class SqlConversations:
         drafts = drafts_of(items, limit=self.scope.max_item_bytes)
         steps: list[Step] = [(sql.INSERT, insert_values(conversation_id, new))]
         if drafts:
-            steps += append_steps(conversation_id, drafts, arrays=self.scope.database.arrays)
+            steps += plain_steps(self.scope.database, conversation_id, drafts)
         steps.append((sql.GET, {"conversation_id": conversation_id}))
         try:
             results = await self.scope.write(steps)

@@ -19,7 +19,7 @@ from hansard.store.refusals import no_conversation, refuse_revision, taken
 from hansard.store.scope import Scope, Step
 from hansard.store.statements import conversations, turns
 from hansard.store.statements import items as sql
-from hansard.store.writing import append_call, append_steps, insert_steps
+from hansard.store.writing import append_steps, insert_steps, plain_steps
 from hansard.utils.ids import read_raw
 
 LAST_ITEMS = 1_000_000
@@ -134,12 +134,7 @@ class SqlItems:
             return []
         if expected_revision is not None:
             return await self._append_if_current(conversation_id, drafts, expected_revision)
-        by_function = self.scope.database.functions
-        steps = (
-            [append_call(conversation_id, drafts)]
-            if by_function
-            else append_steps(conversation_id, drafts, arrays=False)
-        )
+        steps = plain_steps(self.scope.database, conversation_id, drafts)
         reserved, *_ = await self.scope.write(steps, idempotent=all(one.client_id for one in drafts))
         if not reserved:
             raise no_conversation(conversation_id)

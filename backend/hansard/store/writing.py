@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.sql import Executable
 
+from hansard.database import Database
 from hansard.database.statement import Row
 from hansard.store.drafts import Draft
 from hansard.store.scope import Step
@@ -24,6 +25,13 @@ class Writing(NamedTuple):
 
 
 PLAIN = Writing(conversations.RESERVE, items.INSERT_ROW, items.INSERT_ARRAYS)
+
+
+def plain_steps(database: Database, conversation_id: UUID, drafts: Sequence[Draft]) -> list[Step]:
+    """Return the steps that append ``drafts`` whatever else happened: the row of the first is (next_position, time)."""
+    if database.functions:
+        return [_call(conversation_id, drafts)]
+    return append_steps(conversation_id, drafts, arrays=database.arrays)
 
 
 def append_steps(
@@ -44,16 +52,6 @@ def append_steps(
     return [(writing.reserve, reserve), *insert_steps(conversation_id, drafts, arrays=arrays, writing=writing)]
 
 
-def append_call(conversation_id: UUID, drafts: Sequence[Draft]) -> Step:
-    """Return the one step that appends ``drafts`` on PostgreSQL, whose row is (next_position, time)."""
-    title = first_message_title(one.columns for one in drafts)
-    common = {"conversation_id": conversation_id, "auto_title": title}
-    rows = _rows(drafts)
-    if len(rows) == 1:
-        return items.APPEND_ROW, common | _single(rows[0])
-    return items.APPEND_ARRAYS, common | _arrays(rows)
-
-
 def insert_steps(
     conversation_id: UUID, drafts: Sequence[Draft], *, arrays: bool, writing: Writing = PLAIN
 ) -> list[Step]:
@@ -64,6 +62,14 @@ def insert_steps(
     if arrays and len(rows) > 1:
         return [(writing.insert_arrays, common | _arrays(rows))]
     return [(writing.insert_row, common | {"offset": at} | _single(row)) for at, row in enumerate(rows)]
+
+
+def _call(conversation_id: UUID, drafts: Sequence[Draft]) -> Step:
+    common = {"conversation_id": conversation_id, "auto_title": first_message_title(one.columns for one in drafts)}
+    rows = _rows(drafts)
+    if len(rows) == 1:
+        return items.APPEND_ROW, common | _single(rows[0])
+    return items.APPEND_ARRAYS, common | _arrays(rows)
 
 
 def _rows(drafts: Sequence[Draft]) -> list[Row]:
