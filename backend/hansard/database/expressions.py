@@ -8,7 +8,7 @@ from sqlalchemy import Float, bindparam
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ColumnElement
-from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.functions import FunctionElement, ReturnTypeFromArgs
 from sqlalchemy.sql.selectable import FromClause, Join
 
 from hansard.models.base import UtcDateTime
@@ -39,24 +39,15 @@ def _sqlite(element: FromNow, compiler: SQLCompiler, **options: Any) -> str:
     return f"seconds_from_now({compiler.process(element.clauses, **options)})"
 
 
-class Greatest(FunctionElement[Any]):
+class greatest(ReturnTypeFromArgs[Any]):  # noqa: N801 - `func.greatest` is this, as soon as it is there
     """Be the greater of two values, neither of them NULL."""
 
     inherit_cache = True
 
-    def __init__(self, one: ColumnElement[Any], other: ColumnElement[Any]) -> None:
-        super().__init__(one, other)
-        self.type = one.type
 
-
-@compiles(Greatest, "postgresql")
-def _greatest(element: Greatest, compiler: SQLCompiler, **options: Any) -> str:
-    return f"greatest({compiler.process(element.clauses, **options)})"
-
-
-@compiles(Greatest, "sqlite")
-def _max(element: Greatest, compiler: SQLCompiler, **options: Any) -> str:
-    return f"max({compiler.process(element.clauses, **options)})"
+@compiles(greatest, "sqlite")
+def _max(element: greatest, compiler: SQLCompiler, **options: Any) -> str:
+    return f"max{compiler.process(element.clause_expr, **options)}"
 
 
 class InOrder(Join):

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement, TextClause
 
-from hansard.database.expressions import Greatest
+from hansard.database.expressions import greatest
 from hansard.models import Conversation
 from hansard.models.conversation import ACTIVE, ARCHIVED
 
@@ -138,7 +138,7 @@ RESERVE = (
     _touch(
         next_position=c.next_position + bindparam("count", type_=c.next_position.type),
         message_count=c.message_count + bindparam("count", type_=c.next_position.type),
-        last_message_at=Greatest(c.last_message_at, NOW),
+        last_message_at=greatest(c.last_message_at, NOW),
         title=case((_untitled, bindparam("auto_title", type_=c.title.type)), else_=c.title),
         title_source=case((_untitled, "auto"), else_=c.title_source),
     )

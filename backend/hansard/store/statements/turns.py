@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.sql import Executable
 from sqlalchemy.sql.elements import ColumnElement
 
-from hansard.database.expressions import Greatest, from_now
+from hansard.database.expressions import from_now, greatest
 from hansard.models.turn import OPENING_EVENTS, RUNNING, Turn, TurnEvents
 from hansard.store.statements import conversations, items
 
@@ -125,7 +125,7 @@ RECORD = (
     .where(HELD)
     .values(
         lease_expires_at=from_now("lease_seconds"),
-        last_sequence=Greatest(t.last_sequence, bindparam("last", type_=BigInteger)),
+        last_sequence=greatest(t.last_sequence, bindparam("last", type_=BigInteger)),
     )
     .returning(t.cancel_requested_at)
 )
@@ -167,7 +167,7 @@ END = (
         .where(conversations.THIS)
         .scalar_subquery(),
         output_count=bindparam("count", type_=BigInteger),
-        last_sequence=Greatest(t.last_sequence, bindparam("end_sequence", type_=BigInteger)),
+        last_sequence=greatest(t.last_sequence, bindparam("end_sequence", type_=BigInteger)),
         completed_at=NOW,
     )
     .returning(*COLUMNS)
