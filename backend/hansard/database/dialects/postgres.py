@@ -43,6 +43,9 @@ _SCOPE_OF_WRITES = _SCOPE + (
     b", set_config(CASE WHEN current_setting('server_version_num')::int >= 170000 "
     b"THEN 'transaction_timeout' ELSE 'hansard.transaction_timeout' END, $3, true)"
 )
+# A plan that is kept was perhaps made while a table had one page, and must be good when it has grown: it goes by an
+# index. The statistics would tell the server better only at the next ANALYZE.
+_FOR_KEPT_PLANS = b", set_config('enable_seqscan', 'off', true)"
 _BOUND_IDLENESS = b"SELECT set_config('idle_in_transaction_session_timeout', $1, true)"
 
 
@@ -127,12 +130,14 @@ class PostgresBackend:
 
     def scope(self, user_id: str) -> Command:
         """Return what binds a transaction to the runtime role and a user."""
-        return Command(_SCOPE, [self._role, user_id], b"hansard_scope" if self._prepare else None)
+        return self._scoping(b"hansard_scope", _SCOPE, [self._role, user_id])
 
     def scope_of_writes(self, user_id: str) -> Command:
         """Return what binds a transaction that writes, and bounds how long it may keep its locks."""
-        name = b"hansard_scope_of_writes" if self._prepare else None
-        return Command(_SCOPE_OF_WRITES, [self._role, user_id, _longest()], name)
+        return self._scoping(b"hansard_scope_of_writes", _SCOPE_OF_WRITES, [self._role, user_id, _longest()])
+
+    def _scoping(self, name: bytes, sql: bytes, arguments: Sequence[str]) -> Command:
+        return Command(sql + _FOR_KEPT_PLANS, arguments, name) if self._prepare else Command(sql, arguments)
 
     async def shielded(self, work: Coroutine[Any, Any, T]) -> T:
         """Finish what touches a connection although the caller is cancelled."""
