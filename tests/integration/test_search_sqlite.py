@@ -258,6 +258,9 @@ WRITTEN_OVER = {
     "moved and changed": "UPDATE messages SET position = 7, content = 'bread' WHERE position = 2",
     "moved over another": "UPDATE OR REPLACE messages SET position = 1, content = 'bread' WHERE position = 2",
     "not moved over another": "UPDATE OR IGNORE messages SET position = 1, content = 'bread' WHERE position = 2",
+    "not moved, nor its row": "UPDATE OR IGNORE messages SET rowid = 99, position = 1, client_id = NULL, "
+    "public_id = NULL WHERE position = 2",
+    "moved with its row": "UPDATE messages SET rowid = 99, position = 7, content = 'bread' WHERE position = 2",
     "given another's public id": "UPDATE OR REPLACE messages SET public_id = X'01' WHERE position = 2",
 }
 

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from hansard.database.dialects.sqlite_connection import connect
 from hansard.database.dialects.sqlite_readers import PATIENCE_SECONDS, THREADS, Readers
 from hansard.database.statement import Prepared, PreparedCall
-from hansard.errors import DatabaseError, SchemaOutdated
+from hansard.errors import DatabaseError, DatabaseUnavailable, SchemaOutdated
 
 # Long enough for any machine, and far from for ever.
 PATIENCE = 30
@@ -123,6 +123,14 @@ async def test_closing_waits_for_what_was_asked_for_also_behind_a_slow_read(tmp_
         assert await in_time(asyncio.gather(*asked)) == [[[(2,)]], [[(1,)]], [[(1,)]]]
         await in_time(closing)
         late.cancel()
+
+
+async def test_who_asks_hears_also_of_a_file_that_cannot_be_opened(tmp_path):
+    readers = Readers(tmp_path / "nowhere" / "some.db")
+    for _ in range(2):
+        with pytest.raises(DatabaseUnavailable, match="cannot open"):
+            await in_time(readers.read(script()))
+    await readers.close()
 
 
 def test_one_file_is_read_from_several_loops_one_after_another(tmp_path):
