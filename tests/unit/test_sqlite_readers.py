@@ -100,15 +100,20 @@ async def test_an_error_is_told_to_whose_it_is_and_to_nobody_else(tmp_path):
 
 
 async def test_who_is_cancelled_leaves_at_once_and_what_nobody_waits_for_is_not_read(tmp_path):
-    slow, unread = Slow(), Slow()
-    async with reading(tmp_path, [slow]) as readers:
-        asked = [asyncio.ensure_future(readers.read([one])) for one in (slow, unread)]
-        await slow.has_begun()
-        for one in asked:
+    # With every thread taken, no machine is so slow that one begins with what is given up.
+    slow, unread = [Slow() for _ in range(THREADS)], Slow()
+    async with reading(tmp_path, [*slow, unread]) as readers:
+        asked = []
+        for one in slow:
+            asked.append(asyncio.ensure_future(readers.read([one])))
+            await one.has_begun()
+        for one in (*asked, asyncio.ensure_future(readers.read([unread]))):
+            await asyncio.sleep(0)
             one.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await in_time(one)
-        slow.may_end.set()
+        for one in slow:
+            one.may_end.set()
         assert await in_time(readers.read(script())) == [[(1,)]]
     assert not unread.begun.is_set()
 
