@@ -35,6 +35,7 @@ from hansard.api.auth import Authenticator, Hs256Verifier, Verifier, check_secre
 from hansard.api.circles import NoCircles
 from hansard.api.cors import Cors
 from hansard.api.deps import Edge
+from hansard.api.head_method import HeadAsGet
 from hansard.api.instruments import Instruments
 from hansard.api.intake import MOST_ITEMS
 from hansard.api.lane import Lane
@@ -158,6 +159,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for module in modules:
         app.include_router(module.router)
     app.add_middleware(Lane, routers=[module.router for module in modules])
+    app.add_middleware(HeadAsGet)
     app.add_middleware(live.Rings)
     if access.embedded:
         app.add_middleware(middleware.LoopbackOnly)

@@ -69,11 +69,11 @@ def test_an_unknown_path_is_404_in_the_envelope(dan: Person, path: str):
 @pytest.mark.parametrize(
     "method, path, allowed",
     [
-        ("PUT", "/v1/conversations", {"GET", "POST"}),
-        ("PATCH", "/v1/conversations/conv_1", {"GET", "POST", "DELETE"}),
-        ("DELETE", "/v1/conversations/conv_1/items", {"GET", "POST"}),
-        ("OPTIONS", "/v1/conversations", {"GET", "POST"}),
-        ("POST", "/healthz", {"GET"}),
+        ("PUT", "/v1/conversations", {"GET", "HEAD", "POST"}),
+        ("PATCH", "/v1/conversations/conv_1", {"GET", "HEAD", "POST", "DELETE"}),
+        ("DELETE", "/v1/conversations/conv_1/items", {"GET", "HEAD", "POST"}),
+        ("OPTIONS", "/v1/conversations", {"GET", "HEAD", "POST"}),
+        ("POST", "/healthz", {"GET", "HEAD"}),
     ],
 )
 def test_a_wrong_method_is_405_with_what_is_allowed(dan: Person, method: str, path: str, allowed: set[str]):

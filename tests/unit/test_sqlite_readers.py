@@ -55,34 +55,41 @@ async def reading(tmp_path, slow=()):
         await readers.close()
 
 
+async def take(readers: Readers, slow: list[Slow]) -> list[asyncio.Future]:
+    """Have a thread begin with each of these."""
+    taken = []
+    for one in slow:
+        taken.append(asyncio.ensure_future(readers.read([one])))
+        await one.has_begun()
+    return taken
+
+
 async def in_time(awaitable):
     return await asyncio.wait_for(awaitable, PATIENCE)
 
 
 async def test_what_waits_behind_a_slow_read_is_read_by_another_thread_and_in_order(tmp_path):
-    slow = Slow()
-    async with reading(tmp_path, [slow]) as readers:
-        first = asyncio.ensure_future(readers.read([slow]))
+    # One thread is left, so nobody overtakes it, however long it is kept waiting.
+    slow = [Slow() for _ in range(THREADS - 1)]
+    async with reading(tmp_path, slow) as readers:
+        taken = await take(readers, slow)
         order = []
 
         async def read(number: int) -> None:
             order.append((number, await readers.read(script(f"SELECT {number}"))))
 
-        # They ask in the same turn, so they are given to the same thread.
         await in_time(asyncio.gather(*map(read, range(5))))
         assert order == [(number, [[(number,)]]) for number in range(5)]
-        assert not first.done()
-        slow.may_end.set()
-        assert await in_time(first) == [[(2,)]]
+        assert not any(one.done() for one in taken)
+        for one in slow:
+            one.may_end.set()
+        assert await in_time(asyncio.gather(*taken)) == [[[(2,)]]] * len(slow)
 
 
 async def test_with_every_thread_taken_the_next_read_comes_when_one_is_free(tmp_path):
     slow = [Slow() for _ in range(THREADS)]
     async with reading(tmp_path, slow) as readers:
-        taken = []
-        for one in slow:
-            taken.append(asyncio.ensure_future(readers.read([one])))
-            await one.has_begun()
+        taken = await take(readers, slow)
         late = asyncio.ensure_future(readers.read(script()))
         slow[2].may_end.set()
         assert await in_time(late) == [[(1,)]]
@@ -103,11 +110,8 @@ async def test_who_is_cancelled_leaves_at_once_and_what_nobody_waits_for_is_not_
     # With every thread taken, no machine is so slow that one begins with what is given up.
     slow, unread = [Slow() for _ in range(THREADS)], Slow()
     async with reading(tmp_path, [*slow, unread]) as readers:
-        asked = []
-        for one in slow:
-            asked.append(asyncio.ensure_future(readers.read([one])))
-            await one.has_begun()
-        for one in (*asked, asyncio.ensure_future(readers.read([unread]))):
+        taken = await take(readers, slow)
+        for one in (*taken, asyncio.ensure_future(readers.read([unread]))):
             await asyncio.sleep(0)
             one.cancel()
             with pytest.raises(asyncio.CancelledError):

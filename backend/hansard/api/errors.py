@@ -193,7 +193,7 @@ def _allowed(request: Request) -> str:
     # The framework names the methods of one route; a path has several. The schema knows them all.
     path = getattr(request.scope.get("route"), "path_format", None)
     methods: Mapping[str, object] = request.app.openapi()["paths"].get(path, {})
-    return ", ".join(method.upper() for method in methods)
+    return ", ".join(name for method in methods for name in (("GET", "HEAD") if method == "get" else (method.upper(),)))
 
 
 async def _on_validation_error(_request: Request, error: Exception) -> Response:
