@@ -11,13 +11,13 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
 from itertools import groupby
 from pathlib import Path
 
@@ -143,9 +143,9 @@ class Reader:
             )
         self.servers.append(server)
         deadline = time.monotonic() + SECONDS
-        while not _listens(self.port.number):
+        while not _answers(self.port.number):
             assert server.poll() is None, f"{command}\n{log.read_text()}"
-            assert time.monotonic() < deadline, f"{command} does not listen\n{log.read_text()}"
+            assert time.monotonic() < deadline, f"{command} does not answer\n{log.read_text()}"
             time.sleep(0.05)
 
 
@@ -162,6 +162,9 @@ def reading(folder: Path, *commands: Path, database_url: str | None = None) -> I
         reader.leave()
 
 
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def _answers(port: int) -> bool:
+    """Say whether the server has started: one that only listens may not yet know what Ctrl-C means."""
+    with closing(HTTPConnection("127.0.0.1", port, timeout=SECONDS)) as probe, suppress(OSError, HTTPException):
+        probe.request("HEAD", "/healthz")
+        return probe.getresponse().status > 0
+    return False
