@@ -167,11 +167,11 @@ def refused(document: dict[str, Any]) -> list[tuple[str, str, str]]:
 async def _fill(server: PostgresServer, messages: int) -> Scale:
     url = server.clone()
     migrations.upgrade(url)
-    # In the smallest, too, somebody has many conversations and one of them is long.
+    # In the smallest, too, somebody has many conversations, and one conversation is long.
     shape = Shape(
         messages=messages,
         users=max(5, messages // 2000),
-        busiest=min(2000, messages // 20),
+        busiest=min(2000, messages // 5),
         longest=min(100_000, messages // 10),
     )
     places, rate = fill(url, shape)
