@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+import uvloop
 from starlette.types import Message
 
 from hansard.api import time_limit
@@ -143,6 +144,25 @@ async def test_what_became_of_a_stopped_request_is_told(seen, headers, code, ret
     assert dict(sent[0]["headers"])[b"x-should-retry"].decode() == retry
     assert json.loads(sent[1]["body"])["error"]["code"] == code
     assert scope["hansard.error"] == {"error": "TimeLimit", "outcome": code}
+
+
+@pytest.mark.parametrize("new_event_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_no_time_at_all_is_told_like_any_other(new_event_loop):
+    sent: list[Message] = []
+
+    async def handler(scope, receive, send):
+        while True:
+            await receive()
+            await asyncio.sleep(0)
+
+    async def send(message):
+        sent.append(message)
+
+    limit = time_limit.TimeLimit(handler, body_seconds=60, answer_seconds=0)
+    with contextlib.closing(new_event_loop()) as loop:
+        scope = {"type": "http", "method": "POST", "headers": []}
+        loop.run_until_complete(asyncio.wait_for(limit(scope, receive_nothing, send), 30))
+    assert json.loads(sent[1]["body"])["error"]["code"] == "timed_out"
 
 
 async def test_a_request_that_somebody_else_cancels_stays_cancelled():

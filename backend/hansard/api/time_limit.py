@@ -90,6 +90,7 @@ class _Clock:
         "_send",
         "_task",
         "_timer",
+        "_wakes",
         "reading",
     )
 
@@ -105,6 +106,7 @@ class _Clock:
         self._over = False
         self._expired = False
         self._timer: asyncio.TimerHandle | None = None
+        self._wakes = math.inf
         self._allow(answer_seconds)
 
     async def receive(self) -> Message:
@@ -148,11 +150,13 @@ class _Clock:
 
     def _allow(self, seconds: float | None) -> None:
         self._end = math.inf if seconds is None or self._expired else self._loop.time() + seconds
-        if self._timer is not None and (self._end == math.inf or self._end < self._timer.when()):
+        if self._timer is not None and (self._end == math.inf or self._end < self._wakes):
             self._timer.cancel()
             self._timer = None
         # One that goes off too early looks again: for most requests it is the only one, and never does.
         if self._timer is None and self._end < math.inf:
+            # Remembered here: a timer of uvloop's that is due at once does not know when it is due.
+            self._wakes = self._end
             self._timer = self._loop.call_at(self._end, self._look)
 
     def _look(self) -> None:
