@@ -1,6 +1,7 @@
 """An answer leaves as a whole where it can, and never later or in another order than it was written."""
 
 import asyncio
+from contextlib import asynccontextmanager
 
 from hansard.api.whole_answers import WholeAnswers
 
@@ -16,9 +17,6 @@ class Line(asyncio.Transport):
 
     def write(self, data) -> None:
         self.sent.append(bytes(data))
-
-    def writelines(self, list_of_data) -> None:
-        self.sent.append(b"".join(list_of_data))
 
     def close(self) -> None:
         self.sent.append(b"the end")
@@ -68,3 +66,43 @@ async def test_a_head_is_not_sent_to_a_client_that_has_left():
     line.close()
     await asyncio.sleep(0)
     assert line.sent == [b"the end"]
+
+
+@asynccontextmanager
+async def answering(answer):
+    """Connect to a server of asyncio's own loop that answers at once, and hear of it when it shall pause."""
+    loop, paused = asyncio.get_running_loop(), asyncio.Event()
+
+    class Answering(asyncio.Protocol):
+        def connection_made(self, transport) -> None:
+            answer(WholeAnswers(transport, loop))
+
+        def pause_writing(self) -> None:
+            paused.set()
+
+    server = await loop.create_server(Answering, "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    try:
+        yield reader, paused
+    finally:
+        writer.transport.abort()
+        server.close()
+
+
+async def test_an_answer_without_a_body_ends():
+    def answer(answers: WholeAnswers) -> None:
+        answers.write(HEAD)
+        answers.write(b"")
+        answers.close()
+
+    async with answering(answer) as (reader, _):
+        assert await asyncio.wait_for(reader.read(), 30) == HEAD
+
+
+async def test_a_server_hears_that_nobody_reads_its_answer():
+    def answer(answers: WholeAnswers) -> None:
+        answers.write(HEAD)
+        answers.write(b"x" * 20_000_000)
+
+    async with answering(answer) as (_, paused):
+        await asyncio.wait_for(paused.wait(), 30)

@@ -25,7 +25,8 @@ class WholeAnswers(asyncio.Transport):
         """Send ``data`` behind everything that was sent before."""
         if self._head is not None:
             head, self._head = self._head, None
-            self._transport.writelines([head, data])
+            # As one piece: `writelines` of asyncio (from 3.12 on) never gets rid of an empty one, and pauses nobody.
+            self._transport.write(head + data)
         elif data[: len(_HEAD)] == _HEAD:
             self._head = bytes(data)
             self._loop.call_soon(self._send_head)
