@@ -2,10 +2,12 @@
 
 import socket
 from contextlib import closing
+from unittest.mock import AsyncMock
 from urllib.parse import urlsplit
 
 import pytest
 
+from hansard.api.head_method import HeadAsGet
 from tests.api.live import LiveServer, Person, line_of, request_log
 
 # What differs from one answer to the next.
@@ -54,6 +56,17 @@ def test_the_log_says_that_it_was_head_and_of_what(eve: Person):
         eve.http.head("/v1/conversations/conv_0")
         line = line_of(records, method="HEAD")
     assert vars(line).items() >= {"route": "/v1/conversations/{conversation_id}", "user_id": eve.user_id}.items()
+
+
+async def test_what_was_found_out_is_told_also_when_nothing_is_answered():
+    async def failing(scope, receive, send):
+        scope["route"] = scope["method"]
+        raise ZeroDivisionError
+
+    scope = {"type": "http", "method": "HEAD"}
+    with pytest.raises(ZeroDivisionError):
+        await HeadAsGet(failing)(scope, AsyncMock(), AsyncMock())
+    assert scope == {"type": "http", "method": "HEAD", "route": "GET"}
 
 
 def test_what_only_takes_other_methods_refuses_head_too(eve: Person):

@@ -20,10 +20,17 @@ class HeadAsGet:
 
         async def send_head(message: Message) -> None:
             if message["type"] == "http.response.start":
-                # Those further out look for what was found out about the request, also while its head is sent.
-                scope.update({**as_get, "method": "HEAD"})
+                _tell(scope, as_get)
                 await send(message)
                 # The answer is complete, so whoever waits for the client to leave hears of it.
                 await send({"type": "http.response.body"})
 
-        await self._app(as_get, receive, send_head)
+        try:
+            await self._app(as_get, receive, send_head)
+        finally:
+            _tell(scope, as_get)
+
+
+def _tell(scope: Scope, as_get: Scope) -> None:
+    # Those further out look for what was found out about the request: while its head is sent, and when it failed.
+    scope.update({**as_get, "method": "HEAD"})
