@@ -1,6 +1,5 @@
 """Whatever a model's server does wrong ends the answer in time, keeps what was said and tells why, and no more."""
 
-import asyncio
 import json
 import logging
 import socket
@@ -27,7 +26,7 @@ from tests.support.scripted_upstream import (
     scripted_upstream,
     stream,
 )
-from tests.support.upstream_talk import APIS, KEY, PATIENT, RESPONSES, Api, agent_of, asking, hear, let_pass
+from tests.support.upstream_talk import APIS, KEY, PATIENT, RESPONSES, Api, agent_of, asking, be_heard, hear, let_pass
 
 HALF = "Half an answer"
 
@@ -68,7 +67,7 @@ async def breaks_off(exchange: Exchange) -> None:
 
 
 async def stalls(exchange: Exchange) -> None:
-    await asyncio.sleep(0.02)  # what was said is heard
+    await be_heard()
     let_pass(PATIENT.silence)
     await exchange.asked.gone.wait()
 
@@ -208,7 +207,7 @@ async def test_a_server_that_only_pings_is_alive_until_the_time_for_the_answer_i
         await exchange.head()
         while not exchange.asked.gone.is_set():
             await exchange.write(b": ping\n\n")
-            await asyncio.sleep(0.02)  # it is heard
+            await be_heard()
             let_pass(PATIENT.silence * 0.6)
 
     server.on(api.path, pinging)

@@ -33,6 +33,12 @@ def let_pass(seconds: float) -> None:
     loop.time = lambda: now() + seconds  # type: ignore[method-assign] # of this loop alone
 
 
+async def be_heard() -> None:
+    """Let the other side read what was sent, and wait for more: by turns of the loop, however long they take."""
+    for _ in range(20):
+        await asyncio.sleep(0.001)
+
+
 @dataclass
 class Heard:
     """What came of a question."""
