@@ -55,7 +55,7 @@ async def reading(tmp_path, slow=()):
         await readers.close()
 
 
-async def take(readers: Readers, slow: list[Slow]) -> list[asyncio.Future]:
+async def take(readers, slow):
     """Have a thread begin with each of these."""
     taken = []
     for one in slow:
