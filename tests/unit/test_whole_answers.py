@@ -16,6 +16,8 @@ class Line(asyncio.Transport):
         self.sent: list[bytes] = []
 
     def write(self, data) -> None:
+        # uvloop's would raise.
+        assert not self.is_closing()
         self.sent.append(bytes(data))
 
     def close(self) -> None:
@@ -59,7 +61,21 @@ async def test_two_heads_in_a_row_and_one_before_the_end_are_both_sent():
     assert line.sent == [HEAD + HEAD, HEAD, b"the end"]
 
 
-async def test_a_head_is_not_sent_to_a_client_that_has_left():
+async def test_nothing_is_sent_to_a_client_that_has_left():
+    for before in ([], [HEAD], [HEAD, b"half"]):
+        line = Line()
+        answers = WholeAnswers(line, asyncio.get_running_loop())
+        for data in before:
+            answers.write(data)
+        sent = list(line.sent)
+        line.close()
+        answers.write(b"body")
+        answers.write(HEAD)
+        await asyncio.sleep(0)
+        assert line.sent == [*sent, b"the end"]
+
+
+async def test_a_head_is_not_sent_to_a_client_that_leaves_behind_it():
     line = Line()
     answers = WholeAnswers(line, asyncio.get_running_loop())
     answers.write(HEAD)

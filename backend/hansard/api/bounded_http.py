@@ -6,6 +6,7 @@ import asyncio
 from typing import cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from hansard.api.http_protocol import HEAD_BYTES, refusal
@@ -20,11 +21,19 @@ class BoundedHttp(HttpToolsProtocol):
     _head = 0
     _in_body = False
     _too_large = False
+    _served: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in the class above
         """Take over a connection."""
         super().connection_made(transport)
         self.transport = WholeAnswers(transport, self.loop)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the request that is served; the class above tells the last that came, which may wait behind it."""
+        if self._served is not None and not self._served.response_complete:
+            self._served.disconnected = True
+            self._served.message_event.set()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take in what came; what the parser still holds back for want of an end is counted, too."""
@@ -81,6 +90,10 @@ class BoundedHttp(HttpToolsProtocol):
             return
         self._beside, self._in_body = 0, False
         super().on_message_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._served = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _is_next_to_answer(self) -> bool:
         """Say whether the client waits for no other answer than that to what is just coming in."""

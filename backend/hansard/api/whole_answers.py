@@ -22,7 +22,10 @@ class WholeAnswers(asyncio.Transport):
         self._head: bytes | None = None
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send ``data`` behind everything that was sent before."""
+        """Send ``data`` behind everything that was sent before, unless the connection ends or has ended."""
+        if self._transport.is_closing():
+            # That of uvloop takes it for an error.
+            return
         if self._head is not None:
             head, self._head = self._head, None
             # As one piece: `writelines` of asyncio (from 3.12 on) never gets rid of an empty one, and pauses nobody.
