@@ -10,6 +10,7 @@ from hansard.errors import DatabaseUnavailable, SchemaOutdated
 from hansard.models.task_models import TaskCreate
 from hansard.store.sql import SqlStore
 from tests.plugins.stores import KINDS
+from tests.support.ports import Port
 from tests.support.store_calls import CALLS, prepare
 from tests.support.store_steps import numbered, says, walk_items
 
@@ -97,8 +98,9 @@ async def test_a_database_that_cannot_be_opened_says_so(tmp_path):
             await open_database(f"sqlite:///{tmp_path / name}")
 
 
-async def test_a_server_that_is_not_there_says_so(unused_tcp_port):
-    database = await open_database(f"postgresql://nobody@127.0.0.1:{unused_tcp_port}/nothing?connect_timeout=2")
+async def test_a_server_that_is_not_there_says_so():
+    nobodys = Port()
+    database = await open_database(f"postgresql://nobody@127.0.0.1:{nobodys}/nothing?connect_timeout=2")
     user = SqlStore(database).for_user("alice")
     for call in (user.conversations.list(), user.conversations.create()):
         with pytest.raises(DatabaseUnavailable):

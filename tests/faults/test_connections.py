@@ -17,6 +17,7 @@ from hansard.store.sql import SqlStore
 from hansard.utils.witness import Witness, watching
 from tests.support.observers import PostgresObserver
 from tests.support.pg_server import running_postgres
+from tests.support.ports import Port
 from tests.support.proxy import Cut, Direction, Proxy, proxied, split_messages
 from tests.support.store_steps import numbered, says, walk_items
 
@@ -252,8 +253,9 @@ async def test_a_cancelled_append_whose_connection_dies_is_in_doubt(user, proxy)
     assert (witness.done, witness.in_doubt) == (False, True)
 
 
-async def test_a_server_that_refuses_connections_is_unavailable(unused_tcp_port):
-    async with opened(f"postgresql://postgres@127.0.0.1:{unused_tcp_port}/none") as database:
+async def test_a_server_that_refuses_connections_is_unavailable():
+    nobodys = Port()
+    async with opened(f"postgresql://postgres@127.0.0.1:{nobodys}/none") as database:
         store = SqlStore(database).for_user("alice")
         with pytest.raises(DatabaseUnavailable):
             await store.conversations.create()

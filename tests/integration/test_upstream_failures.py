@@ -14,6 +14,7 @@ from hansard.agents.protocol import Outcome
 from hansard.agents.upstream import endpoint, sse
 from hansard.agents.upstream import refusal as refusals
 from hansard.agents.upstream.endpoint import Limits
+from tests.support.ports import Port
 from tests.support.scripted_upstream import (
     USAGE,
     Answer,
@@ -183,9 +184,8 @@ async def test_an_answer_that_never_begins_says_why(server: ScriptedUpstream, ap
 
 
 async def test_nobody_there(api: Api):
-    async with scripted_upstream() as server:
-        pass
-    async with agent_of(server, api.name) as agent:
+    nobodys = Port()
+    async with agent_of(ScriptedUpstream(nobodys.number), api.name) as agent:
         assert "cannot be reached" in (await hear(agent, asking())).why
 
 
