@@ -1,16 +1,23 @@
 """Streams of turns, as the official SDK and bare HTTP see them: in order, resumable, and independent of the client."""
 
+import asyncio
+import contextlib
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import openai
 import pytest
 
+from hansard.agents.offline import OfflineAssistant
+from hansard.agents.protocol import AgentRequest, Event, Outcome
 from tests.api.live import LiveServer, Person, serving, settings_for
+
+# Of the events of a long answer, the one at which it may stop.
+IN_THE_MIDDLE = 40
 
 
 @pytest.fixture(scope="module")
@@ -18,6 +25,25 @@ def slow_server(database_url: str) -> Iterator[LiveServer]:
     """A server whose assistant takes its time, so that there is something to interrupt."""
     with serving(settings_for(database_url, pace=0.01)) as live:
         yield live
+
+
+@pytest.fixture
+def go_on(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Set this for long answers to go on: meanwhile they stop in the middle, and no machine is too slow for them."""
+    may, answer = threading.Event(), OfflineAssistant.answer
+
+    async def halting(self: OfflineAssistant, request: AgentRequest) -> AsyncGenerator[Event | Outcome, None]:
+        number = 0
+        async with contextlib.aclosing(answer(self, request)) as stream:
+            async for said in stream:
+                number += 1
+                if number == IN_THE_MIDDLE:
+                    await asyncio.to_thread(may.wait)
+                yield said
+
+    monkeypatch.setattr(OfflineAssistant, "answer", halting)
+    yield may
+    may.set()
 
 
 @pytest.fixture
@@ -163,7 +189,7 @@ def test_background_answers_at_once_and_runs_on(eve: Person):
     assert eve.sdk.responses.retrieve(response.id) == done
 
 
-def test_stop_keeps_what_was_said_and_other_readers_see_the_end(eve: Person):
+def test_stop_keeps_what_was_said_and_other_readers_see_the_end(eve: Person, go_on: threading.Event):
     home = eve.sdk.conversations.create().id
     stream: Any = eve.sdk.responses.create(input="help", conversation=home, stream=True)
     first = [next(stream) for _ in range(20)]
@@ -176,15 +202,17 @@ def test_stop_keeps_what_was_said_and_other_readers_see_the_end(eve: Person):
     assert eve.sdk.responses.cancel(stopped.id) == stopped
     [_, said] = items(eve, home)
     assert (said.status, said.content[0].text) == ("incomplete", stopped.output_text)
+    go_on.set()
     assert eve.sdk.responses.create(input="hello", conversation=home).status == "completed"
 
 
-def test_a_second_turn_is_refused_in_the_words_of_the_api_or_waits_when_it_asks_to(eve: Person):
+def test_a_second_turn_is_refused_in_the_words_of_the_api_or_waits_when_it_asks_to(eve: Person, go_on: threading.Event):
     home = eve.sdk.conversations.create().id
     first = eve.sdk.responses.create(input="help", conversation=home, background=True)
     with pytest.raises(openai.BadRequestError) as refused:
         eve.sdk.responses.create(input="hello", conversation=home)
     assert (refused.value.code, refused.value.param) == ("conversation_locked", "conversation")
+    go_on.set()
     headers = {"X-Hansard-On-Conflict": "wait"}
     assert eve.sdk.responses.create(input="hello", conversation=home, extra_headers=headers).status == "completed"
     assert ended(eve, first.id).status == "completed"
@@ -193,6 +221,7 @@ def test_a_second_turn_is_refused_in_the_words_of_the_api_or_waits_when_it_asks_
     assert answer.status_code == 400
 
 
+@pytest.mark.usefixtures("go_on")
 def test_two_tabs_that_send_at_once_begin_one_turn(eve: Person):
     home = eve.sdk.conversations.create().id
     barrier = threading.Barrier(4)
