@@ -147,3 +147,11 @@ def test_one_file_is_read_from_several_loops_one_after_another(tmp_path):
     readers = Readers(tmp_path / "some.db")
     assert [asyncio.run(readers.read(script())) for _ in range(2)] == [[[(1,)]]] * 2
     asyncio.run(readers.close())
+
+
+async def test_who_asks_when_the_threads_have_ended_is_told_so(tmp_path):
+    async with reading(tmp_path) as readers:
+        await in_time(readers.read(script()))
+    for _ in range(2):
+        with pytest.raises(DatabaseUnavailable, match="closed"):
+            await in_time(readers.read(script()))

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 from weakref import WeakKeyDictionary
 
+from hansard.database.dialects.base import closed
 from hansard.database.dialects.sqlite_connection import Connection, connect, run_script, translate
 from hansard.database.statement import PreparedCall, Rows
 
@@ -149,8 +150,14 @@ class _Queue:
         self._is_due = False
         if self._asked:
             self._batch, self._asked = _Batch(self._asked, self._end), deque()
-            self._wait(self._batch)
-            self._begin(self._batch)
+            try:
+                self._begin(self._batch)
+            except RuntimeError:  # the threads have ended, closed from another loop
+                self._batch.read.extend((found, closed()) for _, found in self._batch.asked)
+                self._batch.tell()
+                self._batch = None
+            else:
+                self._wait(self._batch)
 
     def close(self) -> None:
         """Give everything away that was asked for, for good: soon there is no other thread to take it over."""
