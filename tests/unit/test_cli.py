@@ -1,7 +1,9 @@
 """The command line does what its reference says, and tells what is wrong in one line."""
 
+import contextlib
 import gc
 import re
+import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,6 +85,37 @@ def test_a_database_is_upgraded_checked_and_undone(folder: Path):
     assert "is what this release expects" in run("db", "check")
     assert run("db", "downgrade", "base").startswith("no revision")
     assert (folder / "hansard.db").exists()
+
+
+@pytest.mark.parametrize("command", ["upgrade", "downgrade"])
+@pytest.mark.parametrize("revision", ["nothing", "9999", "0002:0001"])
+def test_a_revision_that_there_is_not_is_told_in_one_line(command: str, revision: str):
+    run("db", "upgrade")
+    message = run("db", command, revision, code=1)
+    assert message.startswith("hansard: ")
+    assert message.count("\n") == 1
+    assert revision in message
+    assert run("db", "current") == f"{migrations.head()} (newest)\n"
+
+
+@pytest.mark.parametrize("wanted", ["off", "words", "words+substring"])
+def test_a_database_that_was_never_migrated_has_no_search_to_change(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, wanted: str
+):
+    (folder / "hansard.db").touch(mode=0o600)
+    monkeypatch.setenv("HANSARD_SEARCH", wanted)
+    assert run("db", "search", code=1) == "hansard: the database has no search yet; run: hansard db upgrade\n"
+
+
+@pytest.mark.parametrize("arguments", [("upgrade",), ("downgrade", "base")])
+def test_a_database_of_a_newer_release_is_told_in_one_line(folder: Path, arguments: tuple[str, ...]):
+    run("db", "upgrade")
+    with contextlib.closing(sqlite3.connect(folder / "hansard.db")) as database, database:
+        database.execute("UPDATE hansard_version SET version_num = '9999'")
+    message = run("db", *arguments, code=1)
+    assert message.startswith("hansard: ")
+    assert message.count("\n") == 1
+    assert "9999" in message
 
 
 def test_a_token_is_signed_with_the_secret(monkeypatch: pytest.MonkeyPatch):

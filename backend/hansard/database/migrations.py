@@ -15,6 +15,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from hansard.database import adoption, isolation_check, search_postgres
@@ -23,6 +24,7 @@ from hansard.database.migration_turn import turn
 from hansard.database.roles import DEFAULT_ROLE, ensure_role
 from hansard.database.standing import SCRIPTS, VERSION_TABLE, current, head, revision_of
 from hansard.database.urls import parse_url
+from hansard.errors import ConfigurationError
 from hansard.models import metadata
 
 __all__ = ["DEFAULT_ROLE", "VERSION_TABLE", "Limits", "check", "current", "downgrade", "head", "revision_of", "upgrade"]
@@ -35,8 +37,9 @@ def upgrade(url: str, revision: str = "head", *, role: str = DEFAULT_ROLE, limit
     """Apply every missing revision, up to ``revision``, and return what a person should know about adopted tables.
 
     ``role`` is PostgreSQL's runtime role, made if the cluster lacks it. Any number of processes may call this at
-    once. Raises `ConfigurationError` for a database that cannot be adopted and for rights that the login lacks,
-    `DatabaseUnavailable` when others keep a table locked for longer than ``limits``; nothing is changed then.
+    once. Raises `ConfigurationError` for a database that cannot be adopted, for rights that the login lacks and for
+    revisions that this release does not have, `DatabaseUnavailable` when others keep a table locked for longer than
+    ``limits``; nothing is changed then.
     """
     with _turn(url, limits) as connection:
         new = revision_of(connection) is None
@@ -44,14 +47,25 @@ def upgrade(url: str, revision: str = "head", *, role: str = DEFAULT_ROLE, limit
         if connection.dialect.name == "postgresql":
             ensure_role(connection, role, beside=search_postgres.search_role(role))
         connection.commit()
-        command.upgrade(_config(connection, role=role, limits=limits), revision)
+        with _told_when_there_is_no_way(revision):
+            command.upgrade(_config(connection, role=role, limits=limits), revision)
     return notes
 
 
 def downgrade(url: str, revision: str, *, limits: Limits | None = None) -> None:
     """Undo revisions down to ``revision`` (``base`` for all); the tables of Phase 2 and the runtime role stay."""
-    with _turn(url, limits) as connection:
+    with _turn(url, limits) as connection, _told_when_there_is_no_way(revision):
         command.downgrade(_config(connection, limits=limits), revision)
+
+
+@contextmanager
+def _told_when_there_is_no_way(revision: str) -> Iterator[None]:
+    try:
+        yield
+    except CommandError as error:
+        raise ConfigurationError(
+            f"cannot move the database to revision {revision}: {error}; the newest of this release is {head()}"
+        ) from error
 
 
 def check(url: str, *, role: str = DEFAULT_ROLE) -> list[str]:

@@ -22,10 +22,10 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import DBAPIError
 
-from hansard.errors import ConfigurationError
+from hansard.errors import ConfigurationError, SchemaOutdated
 from hansard.models.search import SEARCHED_CODE_POINTS, SearchMode
 
 EXCERPT_BEFORE: Final = 400
@@ -137,6 +137,8 @@ _FILL: Final = """INSERT INTO search_ids (user_id, conversation_id, position)
 
 def apply(connection: Connection, mode: SearchMode) -> None:
     """Bring the tables and triggers to the setting; what stands already is left alone."""
+    if not inspect(connection).has_table("messages"):
+        raise SchemaOutdated("the database has no search yet; run: hansard db upgrade")
     wanted = _OBJECTS[mode]
     if _standing(connection) == wanted:
         return
