@@ -19,6 +19,7 @@ def _split(names: object) -> object:
     return tuple(name.strip() for name in names.split(",") if name.strip()) if isinstance(names, str) else names
 
 
+_RATE: Final = re.compile(r"[1-9][0-9]{0,8}/(second|minute|hour|day)( burst [1-9][0-9]{0,8})?")
 _ORIGIN: Final = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 # Comma-separated in the environment; left alone, pydantic would want JSON there.
 Names: TypeAlias = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
@@ -101,7 +102,6 @@ class Settings(BaseSettings):
     )
     rate_limit: str | None = Field(
         None,
-        pattern=r"^[1-9][0-9]{0,8}/(second|minute|hour|day)( burst [1-9][0-9]{0,8})?$",
         description="How many requests each user may make, such as `600/minute` or `600/minute burst 50` (50 at once, "
         "and 600 a minute in the long run). Every process counts by itself. Unset: no limit.",
     )
@@ -246,6 +246,13 @@ class Settings(BaseSettings):
     def _in_capitals(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
 
+    @field_validator("rate_limit")
+    @classmethod
+    def _as_so_many_a_time(cls, limit: str | None) -> str | None:
+        if limit is not None and not _RATE.fullmatch(limit):
+            raise ValueError("must look like 600/minute or 600/minute burst 50; second, hour and day are known too")
+        return limit
+
     @field_validator("cors_origins")
     @classmethod
     def _spelled_as_browsers_do(cls, origins: Names | None) -> Names | None:
@@ -284,7 +291,11 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        problems = [f"{environment_name(str(fault['loc'][0]))}: {fault['msg']}" for fault in error.errors()]
+        # Pydantic puts this before what our own validators say.
+        problems = [
+            f"{environment_name(str(fault['loc'][0]))}: {fault['msg'].removeprefix('Value error, ')}"
+            for fault in error.errors()
+        ]
         raise ConfigurationError("; ".join(problems)) from None
 
 

@@ -80,3 +80,20 @@ def test_a_setting_that_cannot_work_is_named_and_its_value_is_not(
     with pytest.raises(ConfigurationError, match=name) as caught:
         load_settings()
     assert value not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name, value, told",
+    [
+        ("HANSARD_RATE_LIMIT", "very-many", "must look like 600/minute or 600/minute burst 50"),
+        ("HANSARD_CORS_ORIGINS", "chat.example.com", "each must be scheme, host and port alone"),
+        ("HANSARD_UPSTREAM_MODELS", "large-model", "it goes together with HANSARD_UPSTREAM_BASE_URL"),
+    ],
+)
+def test_what_a_setting_must_be_is_told_in_words_for_people(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
+):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+    assert str(caught.value).startswith(f"{name}: {told}")
