@@ -129,6 +129,12 @@ def test_what_cannot_be_asked_is_refused_by_name(ann, params, param):
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
 
 
+def test_a_parameter_that_is_missing_is_told_as_in_a_body(ann):
+    error = ann.http.get("/v1/search").json()["error"]
+    assert error["message"] == "Missing required parameter: 'query'."
+    assert (error["code"], error["param"]) == ("missing_required_parameter", "query")
+
+
 @pytest.mark.parametrize(
     "raw", ["%00", "a%00b", "%ED%A0%80", "%ff", "%27%22%5C", "a%20OR%20b", "%F0%9F%A6%84", "*%3A*"]
 )

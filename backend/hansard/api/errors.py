@@ -200,5 +200,8 @@ async def _on_validation_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     param = str(first["loc"][-1])
+    if first["type"] == "missing":
+        message = f"Missing required parameter: '{param}'."
+        return Fault(_BAD_REQUEST, message, "missing_required_parameter", param).response()
     # Pydantic's sentence names the rule; the value itself is never repeated.
     return Fault(_BAD_REQUEST, f"Invalid '{param}': {first['msg']}.", "invalid_value", param).response()
