@@ -43,7 +43,7 @@ def serve(
     *,
     migrate: Annotated[bool, typer.Option("--migrate", help="Upgrade a server database first.")] = False,
 ) -> None:
-    """Serve the API, and in embedded mode the page.
+    """Serve the API, and the page in embedded mode or with HANSARD_SESSION_COOKIE.
 
     An embedded database is upgraded first; a server database only with --migrate.
     """
