@@ -182,9 +182,12 @@ def _kill_backend(database: PostgresServer) -> None:
 
 
 async def _hush(talking: list[asyncio.Task[None]]) -> None:
-    for task in talking:
-        task.cancel()
-    await asyncio.gather(*talking, return_exceptions=True)
+    left = set(talking)
+    while left:
+        for task in left:
+            task.cancel()
+        # Before Python 3.11 a cancellation that meets another end of the same wait can be lost.
+        _, left = await asyncio.wait(left, timeout=5)
 
 
 @contextlib.contextmanager
