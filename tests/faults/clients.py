@@ -335,8 +335,8 @@ class Audit:
         while True:
             try:
                 answer = await self.client.http.request(method, path, **sent)
-            except httpx.RemoteProtocolError:
-                continue  # the server closed an idle connection at this very moment
+            except (httpx.RemoteProtocolError, httpx.ReadError):
+                continue  # the server closed an idle connection at this very moment, and did not read what was sent
             again = answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR or "conversation_locked" in answer.text
             if not again:
                 return answer
