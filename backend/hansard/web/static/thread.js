@@ -20,6 +20,7 @@ export class Thread {
   #pinned = true;
   #held = null;
   #top = 0;
+  #high = 0;
   #tail = null;
   #stop = new AbortController();
 
@@ -186,10 +187,12 @@ export class Thread {
   #scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.box;
     const left = scrollHeight - scrollTop - clientHeight;
-    // Going up lets go of the end, coming near it takes hold again.
-    if (scrollTop < this.#top - 2) this.#pinned = left < 4;
-    else if (left < 60) this.#pinned = !this.#newer;
-    this.#top = scrollTop;
+    // Going up lets go of the end, coming near it takes hold again. Where the box has another height, as when the
+    // composer gave its place back, the browser moves what it shows, and nobody went up.
+    const up = scrollTop < this.#top - 2;
+    if (up && clientHeight === this.#high) this.#pinned = left < 4;
+    else if (!up && left < 60) this.#pinned = !this.#newer;
+    [this.#top, this.#high] = [scrollTop, clientHeight];
     $("to-end").hidden = !this.#newer && left < 300;
     if (scrollTop < NEAR) this.#grow("desc");
     else if (left < NEAR) this.#grow("asc");
@@ -197,7 +200,7 @@ export class Thread {
 
   #hold() {
     this.box.scrollTop = this.box.scrollHeight;
-    this.#top = this.box.scrollTop;
+    [this.#top, this.#high] = [this.box.scrollTop, this.box.clientHeight];
   }
 
   #reveal(itemId) {
