@@ -289,12 +289,12 @@ def _readiness(database: Database, url: str) -> Callable[[], Awaitable[None]]:
 
     async def ready() -> None:
         nonlocal migrated
-        await database.ping()
         # Asked until it is so, and never again: a newer release may move the schema on while this one still serves.
         if not migrated:
             revision, newest = await asyncio.to_thread(standing.current, url), standing.head()
             if revision != newest:
                 raise SchemaOutdated(f"the database is at revision {revision}, this release needs {newest}")
             migrated = True
+        await database.ping()
 
     return ready

@@ -49,7 +49,8 @@ class Settings(BaseSettings):
         min_length=1,
         max_length=63,
         description="PostgreSQL: the role that every transaction takes, so that row-level security binds whatever "
-        "login `DATABASE_URL` names. `hansard db upgrade` makes it where it is missing.",
+        "login `DATABASE_URL` names. `hansard db upgrade` makes it where it is missing; for a role other than "
+        "the one before, it prints the grants that the owner must run.",
     )
     database_pool_size: int = Field(
         POOL_SIZE, ge=1, le=1000, description="PostgreSQL: the most connections of one process."

@@ -7,11 +7,13 @@ import socket
 from collections.abc import Iterator
 
 import httpx
+import psycopg
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 
 from hansard.api.logs import JsonFormatter
+from hansard.database import migrations
 from hansard.database.dialects import postgres
 from hansard.errors import ConfigurationError, ConversationLocked, DatabaseError, OutcomeUnknown, UnknownUser
 from tests.api.live import LiveServer, Person, line_of, request_log, serving, settings_for
@@ -234,6 +236,20 @@ def test_a_client_that_leaves_while_sending_is_no_error(buggy: LiveServer):
 def test_a_database_without_its_schema_is_alive_but_not_ready(buggy: LiveServer):
     assert get(f"{buggy.url}/healthz").json() == {"status": "ok"}
     assert_error(get(f"{buggy.url}/readyz"), 503, "schema_outdated")
+
+
+def test_a_server_is_not_ready_without_its_runtime_role_or_what_it_may_do(pg_url: str):
+    role = "made_later"
+    with serving(settings_for(pg_url).model_copy(update={"database_role": role})) as live:
+        assert_error(get(f"{live.url}/readyz"), 503, "schema_outdated")
+        assert_error(live.newcomer().http.get("/v1/conversations"), 503, "schema_outdated")
+        migrations.upgrade(pg_url, role=role)
+        assert_error(get(f"{live.url}/readyz"), 500, "internal_error")
+        with psycopg.connect(pg_url, autocommit=True) as connection:
+            connection.execute(f"GRANT SELECT ON conversations TO {role}".encode())
+        assert get(f"{live.url}/readyz").status_code == 200
+    with psycopg.connect(pg_url, autocommit=True) as connection:
+        connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}".encode())
 
 
 def test_a_database_that_cannot_be_reached_is_worth_a_retry(monkeypatch: pytest.MonkeyPatch):

@@ -152,6 +152,23 @@ def test_a_server_database_is_upgraded_only_when_told(tmp_path: Path, request: p
     server.drop(url)
 
 
+def test_a_runtime_role_that_is_not_there_is_told_before_anybody_is_served(
+    tmp_path: Path, request: pytest.FixtureRequest
+):
+    server = request.getfixturevalue("pg_server")
+    server.make_template(TEMPLATE, make_ready)
+    url = server.clone(TEMPLATE)
+    settings = {"DATABASE_URL": url, "JWT_SECRET_KEY": SECRET, "HANSARD_DATABASE_ROLE": "nobody_of_ours"}
+    arguments = [HANSARD, "serve", "--port", "0"]
+    refused = subprocess.run(
+        arguments, cwd=tmp_path, env=environment(**settings), capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    assert "runtime role" in refused.stderr
+    assert "run: hansard db upgrade" in refused.stderr
+    server.drop(url)
+
+
 def test_workers_that_could_not_start_are_not_started(tmp_path: Path, request: pytest.FixtureRequest):
     server = request.getfixturevalue("pg_server")
     server.make_template(TEMPLATE, make_ready)

@@ -56,11 +56,11 @@ class Network:
 
 
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
-def test_a_server_that_crashes_is_not_waited_for(pg_empty_url: str, new_loop, monkeypatch):
+def test_a_server_that_crashes_is_not_waited_for(pg_url: str, new_loop, monkeypatch):
     monkeypatch.setattr(postgres_flight, "LOOK_SECONDS", 0.05)
 
     async def ask() -> None:
-        network = Network(pg_empty_url)
+        network = Network(pg_url)
         database = await open_database(network.url)
         await database.ping()
         network.stop()

@@ -98,6 +98,16 @@ def test_serves_the_databases_of_a_whole_cluster(new_url, role):
     assert migrations.check(second, role=role) == []
 
 
+def test_named_anew_is_told_what_it_lacks_and_with_which_sql(url, role):
+    assert migrations.upgrade(url) == []
+    told = migrations.upgrade(url, role=role)
+    assert [one.partition("; run as the owner: ")[0] for one in told] == migrations.check(url, role=role) != []
+    with psycopg.connect(url, autocommit=True) as connection:
+        for one in told:
+            connection.execute(one.partition("; run as the owner: ")[2].encode())
+    assert migrations.upgrade(url, role=role) == migrations.check(url, role=role) == []
+
+
 def test_is_made_once_when_two_databases_race(new_url, role):
     urls = [new_url() for _ in range(3)]
     processes = multiprocessing.get_context("spawn")

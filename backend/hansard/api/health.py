@@ -19,6 +19,6 @@ async def get_health() -> Response:
 
 @router.get("/readyz", operation_id="getReadiness", summary="Can it serve?", responses=describes("Health"))
 async def get_readiness(request: Request) -> Response:
-    """Answer 200 when the database can be reached and is migrated, else 503."""
+    """Answer 200 when the database can be reached, is migrated and lets the runtime role read; else an error."""
     await edge_of(request).ready()
     return JsonAnswer(b'{"status":"ready"}')

@@ -36,7 +36,7 @@ def search() -> None:
 
 
 def upgrade_database(url: str, settings: Settings, revision: str = "head") -> None:
-    """Apply every missing revision, and print what a person should know about tables that were there before."""
+    """Apply every missing revision, and print what a person should know."""
     from hansard.database import migrations  # noqa: PLC0415 - loads Alembic, which `serve` need not wait for
 
     for told in migrations.upgrade(url, revision, role=settings.database_role):

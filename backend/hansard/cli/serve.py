@@ -129,7 +129,7 @@ async def _rehearse(settings: Settings) -> None:
     """Start and stop once what each worker starts: one that cannot would be replaced for ever, and told at length."""
     app = create_app(settings)
     async with app.router.lifespan_context(app):
-        pass
+        await app.state.edge.ready()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -179,9 +179,7 @@ def _runtime_role(connection: Connection, role: str) -> Finding:
 def _isolation(connection: Connection, role: str) -> Iterator[Finding]:
     differences = isolation_check.differences(connection, role)
     for difference in differences:
-        told_in_words = difference.remedy in isolation_check.IN_WORDS
-        advice = difference.remedy if told_in_words else f"run as the owner: {difference.remedy};"
-        yield Finding("isolation", Grade.FAILURE, difference.told, advice)
+        yield Finding("isolation", Grade.FAILURE, difference.told, difference.advice)
     if not differences:
         count = len(isolation_check.isolated_tables())
         told = f"row-level security is on, forced and as it was made, on {count} tables; on task for the runtime role"

@@ -39,6 +39,11 @@ class Difference(NamedTuple):
     told: str
     remedy: str
 
+    @property
+    def advice(self) -> str:
+        """Return what a person should do."""
+        return self.remedy if self.remedy in IN_WORDS else f"run as the owner: {self.remedy};"
+
 
 class _Policy(NamedTuple):
     """Hold a policy as the catalogue describes it; no ``roles`` means everybody."""

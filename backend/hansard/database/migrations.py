@@ -34,7 +34,10 @@ _NOT_OURS = {"user", "task"}
 
 
 def upgrade(url: str, revision: str = "head", *, role: str = DEFAULT_ROLE, limits: Limits | None = None) -> list[str]:
-    """Apply every missing revision, up to ``revision``, and return what a person should know about adopted tables.
+    """Apply every missing revision, up to ``revision``, and return what a person should know.
+
+    That is what Hansard found out about tables that it adopts, and what the role lacks at the newest revision, with the
+    SQL that mends it: only revisions grant, each once, to the role of that time.
 
     ``role`` is PostgreSQL's runtime role, made if the cluster lacks it. Any number of processes may call this at
     once. Raises `ConfigurationError` for a database that cannot be adopted, for rights that the login lacks and for
@@ -49,7 +52,13 @@ def upgrade(url: str, revision: str = "head", *, role: str = DEFAULT_ROLE, limit
         connection.commit()
         with _told_when_there_is_no_way(revision):
             command.upgrade(_config(connection, role=role, limits=limits), revision)
-    return notes
+        return notes + _lacking(connection, role)
+
+
+def _lacking(connection: Connection, role: str) -> list[str]:
+    if connection.dialect.name != "postgresql" or revision_of(connection) != head():
+        return []
+    return [f"{one.told}; {one.advice}" for one in isolation_check.differences(connection, role)]
 
 
 def downgrade(url: str, revision: str, *, limits: Limits | None = None) -> None:

@@ -6,14 +6,19 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 
+from sqlalchemy import select
 from sqlalchemy.sql import Executable
 
 from hansard.database.dialects.base import POOL_SIZE, Backend, Connections, Transaction
 from hansard.database.dialects.sqlite import SqliteBackend
 from hansard.database.roles import DEFAULT_ROLE
-from hansard.database.statement import Prepared, PreparedCall, Rows, Script
+from hansard.database.statement import Call, Prepared, PreparedCall, Rows, Script
 from hansard.database.urls import parse_url
 from hansard.errors import ConfigurationError
+from hansard.models import metadata
+
+# Whoever may not read our tables is refused this, too.
+_NOTHING = select(metadata.tables["conversations"].c.user_id).limit(0)
 
 
 class Database:
@@ -89,8 +94,8 @@ class Database:
                 transaction.over = True
 
     async def ping(self) -> None:
-        """Raise `DatabaseUnavailable` unless the database answers."""
-        await self._backend.ping()
+        """Raise unless the database answers as every request needs it: to the runtime role, and with our tables."""
+        await self._backend.read("", self._prepare([Call(_NOTHING, {})]))
 
     async def close(self) -> None:
         """Let go of every connection; what was acknowledged is on disk already."""

@@ -68,9 +68,6 @@ class Backend(Protocol):
     def transaction(self, user_id: str) -> AbstractAsyncContextManager[Transaction]:
         """Hold one transaction open, for at most ``TRANSACTION_SECONDS``."""
 
-    async def ping(self) -> None:
-        """Raise `DatabaseUnavailable` unless the database answers."""
-
     async def close(self) -> None:
         """Let go of every connection."""
 

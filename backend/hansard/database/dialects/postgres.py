@@ -112,10 +112,6 @@ class PostgresBackend:
         self._pool.give(connection)
         testify(done=transaction.committing)
 
-    async def ping(self) -> None:
-        """Ask the server for one row."""
-        await self._send([Command(b"SELECT 1")])
-
     async def close(self) -> None:
         """Wait for what is under way, then close every connection."""
         while self._running:

@@ -18,6 +18,8 @@ _MISSING = {
     "42703": "column",
     "42883": "function",
     "42704": "role or type",
+    # Of all that we set, only the role can be something that is not there.
+    "22023": "runtime role",
 }
 # A name that is not known or known already, a plan that does not fit any more: preparing anew helps.
 LOST_STATEMENTS = {"26000", "42P05", "0A000"}
@@ -38,7 +40,10 @@ def translate(error: psycopg.Error) -> DatabaseError:
             "or the schema has changed. The connection is dropped; with a pooler, do not prepare"
         )
     if state == "42501":
-        return DatabaseError("PostgreSQL refused the statement: row-level security or a missing grant (SQLSTATE 42501)")
+        return DatabaseError(
+            "PostgreSQL refused the statement: row-level security or a missing grant (SQLSTATE 42501); "
+            "hansard doctor tells what is missing"
+        )
     if state.startswith(_PASSING):
         return DatabaseUnavailable(f"PostgreSQL: {type(error).__name__} (SQLSTATE {state}); nothing was written")
     return DatabaseError(f"PostgreSQL: {type(error).__name__} (SQLSTATE {state or 'none'})")

@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
 
-from sqlalchemy import Dialect, text
+from sqlalchemy import Dialect
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from hansard.database.dialects.base import block_over, closed
 from hansard.database.dialects.sqlite_readers import Readers
 from hansard.database.dialects.sqlite_writer import Block, Control, Job, Writer
-from hansard.database.statement import Prepared, PreparedCall, Rows
+from hansard.database.statement import PreparedCall, Rows
 from hansard.errors import OutcomeUnknown
 from hansard.utils.witness import testify
 
@@ -30,7 +30,6 @@ class SqliteBackend:
         self.sqlalchemy_dialect: Dialect = SQLiteDialect_pysqlite(paramstyle="qmark")
         self._writer = writer
         self._readers = Readers(path)
-        self._ping = PreparedCall(Prepared(text("SELECT 1"), self.sqlalchemy_dialect), [])
         self._closed = False
 
     @property
@@ -82,11 +81,6 @@ class SqliteBackend:
             await commit.result()
         finally:
             testify(done=_is_done(commit))
-
-    async def ping(self) -> None:
-        """Read one row."""
-        self._check_open()
-        await self._readers.read([self._ping])
 
     async def close(self) -> None:
         """End all threads; the last connection to close folds the log into the file."""
