@@ -36,6 +36,15 @@ async def test_a_head_leaves_together_with_its_body_and_the_rest_by_itself():
     assert line.sent == [HEAD + b"body", HEAD + b"half", b"rest"]
 
 
+async def test_a_large_body_is_not_copied_for_its_head():
+    line = Line()
+    answers = WholeAnswers(line, asyncio.get_running_loop())
+    body = bytes(64 * 1024)
+    for data in (HEAD, body, HEAD, body + b"!"):
+        answers.write(data)
+    assert line.sent == [HEAD + body, HEAD, body + b"!"]
+
+
 async def test_a_head_that_nothing_follows_leaves_at_the_end_of_the_turn():
     line = Line()
     answers = WholeAnswers(line, asyncio.get_running_loop())

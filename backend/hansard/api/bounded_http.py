@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
-from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from hansard.api.http_protocol import HEAD_BYTES, refusal
 from hansard.api.whole_answers import WholeAnswers
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
 
 
 class BoundedHttp(HttpToolsProtocol):

@@ -6,6 +6,8 @@ import asyncio
 from typing import Final
 
 _HEAD: Final = b"HTTP/"
+# To copy more than this costs more than another call.
+_COPIED_BYTES: Final = 64 * 1024
 
 
 class WholeAnswers(asyncio.Transport):
@@ -28,8 +30,12 @@ class WholeAnswers(asyncio.Transport):
             return
         if self._head is not None:
             head, self._head = self._head, None
-            # As one piece: `writelines` of asyncio (from 3.12 on) never gets rid of an empty one, and pauses nobody.
-            self._transport.write(head + data)
+            # Never `writelines`: that of asyncio (from 3.12 on) does not get rid of an empty piece, and pauses nobody.
+            if len(data) <= _COPIED_BYTES:
+                data = head + data
+            else:
+                self._transport.write(head)
+            self._transport.write(data)
         elif data[: len(_HEAD)] == _HEAD:
             self._head = bytes(data)
             self._loop.call_soon(self._send_head)
