@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
+from hansard.database.dialects import sqlite_wal
 from hansard.database.urls import DatabaseUrl
 from hansard.errors import ConfigurationError, DatabaseError, DatabaseUnavailable, HansardError
+
+_BUSY_SECONDS: Final = 30.0
 
 
 class Limits(NamedTuple):
@@ -80,13 +83,13 @@ def _sqlite(url: DatabaseUrl, *, create: bool) -> Engine:
             raise DatabaseUnavailable(f"cannot open {url}: {error.strerror}") from error
     elif not url.path.exists():
         raise DatabaseUnavailable(f"there is no database at {url}; run: hansard db upgrade")
-    engine = create_engine(f"sqlite:///{url.path}", poolclass=NullPool, connect_args={"timeout": 30.0})
+    engine = create_engine(f"sqlite:///{url.path}", poolclass=NullPool, connect_args={"timeout": _BUSY_SECONDS})
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: object) -> None:
         # The driver would commit before DDL by itself; a migration is done or undone as a whole.
         connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode = WAL")
+        sqlite_wal.turn_on(connection, seconds=_BUSY_SECONDS)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hansard.database import search_sqlite
+from hansard.database.dialects import sqlite_wal
 from hansard.database.statement import PreparedCall, Rows
 from hansard.database.violations import ConstraintViolation, Violated
 from hansard.errors import DatabaseError, DatabaseUnavailable, SchemaOutdated
@@ -55,7 +56,7 @@ def connect(path: Path, *, read_only: bool = False) -> Connection:
             factory=Connection,
         )
         assert isinstance(connection, Connection)
-        connection.execute("PRAGMA journal_mode = WAL")
+        sqlite_wal.turn_on(connection, seconds=BUSY_SECONDS)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA fullfsync = ON")
         connection.execute("PRAGMA foreign_keys = ON")
