@@ -31,7 +31,10 @@ from tests.support.store_steps import says
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SECRET = "only Ada knows"
-REFUSED = "DatabaseError: PostgreSQL refused the statement: row-level security or a missing grant (SQLSTATE 42501)"
+REFUSED = (
+    "DatabaseError: PostgreSQL refused the statement: row-level security or a missing grant (SQLSTATE 42501); "
+    "hansard doctor tells what is missing"
+)
 ATTACKS = [
     pytest.param(call, mistake, login, id=f"{call.label} when {mistake}, login: {login}")
     for mistake in Mistake
