@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import unicodedata
 from contextlib import closing
 
 import psycopg
@@ -360,7 +361,7 @@ class TestFunctionsOfEarlier:
         # As the release of that time wrote.
         monkeypatch.setattr(PostgresBackend, "functions", False)
         write(earlier_url, ada="some fresh milk", bob="milk")
-        migrations.upgrade(earlier_url)
+        migrations.upgrade(earlier_url, "0010")
         assert indexes(earlier_url) == ["words_simple"]
         assert find(earlier_url, "ada", '"fresh milk"') == ["some [fresh milk]"]
         assert search_index.apply(earlier_url, SearchSettings("words+substring")) == []
@@ -376,6 +377,41 @@ class TestFunctionsOfEarlier:
         search_index.apply(pg_empty_url, SearchSettings("words+substring"))
         with connect(pg_empty_url) as connection:
             before = connection.execute(self.STANDS).fetchall()
-            migrations.upgrade(pg_empty_url)
+            migrations.upgrade(pg_empty_url, "0010")
             assert connection.execute(self.STANDS).fetchall() == before
         assert indexes(pg_empty_url) == ["substrings", "words_simple"]
+
+
+class TestSeparators:
+    """What is no letter, mark or number separates words, and an index that was made otherwise is not believed."""
+
+    def test_are_replaced_and_the_index_of_words_is_made_anew(self, pg_empty_url):
+        migrations.upgrade(pg_empty_url, "0010")
+        search_index.apply(pg_empty_url, SearchSettings("words+substring"))
+        write(pg_empty_url, ada="حليب، خبز", bob="milk")
+        assert find(pg_empty_url, "ada", "حليب") == []
+        migrations.upgrade(pg_empty_url)
+        assert indexes(pg_empty_url) == ["substrings"]
+        assert find(pg_empty_url, "ada", "حليب") == ["[حليب]، خبز"]
+        assert search_index.apply(pg_empty_url, SearchSettings("words+substring")) == []
+        assert indexes(pg_empty_url) == ["substrings", "words_simple"]
+        assert find(pg_empty_url, "ada", "حليب") == ["[حليب]، خبز"]
+        migrations.downgrade(pg_empty_url, "0010")
+        assert indexes(pg_empty_url) == ["substrings"]
+        assert find(pg_empty_url, "ada", "حليب") == []
+
+    def test_are_all_that_unicode_calls_neither_letter_nor_mark_nor_number(self, url):
+        with connect(url) as connection:
+            cursor = connection.cursor(row_factory=scalar_row)
+            cursor.execute(
+                "SELECT point FROM generate_series(1, 1114111) AS point WHERE point NOT BETWEEN 55296 AND 57343 "
+                "AND tsvector_to_array(hansard_words('simple', 'a' || chr(point) || 'b')) = ARRAY['a', 'b']"
+            )
+            separating = set(cursor)
+        category = {point: unicodedata.category(chr(point))[0] for point in range(1, 0x110000)}
+        assert not {point for point in separating if category[point] in "LMN"}
+        # A later Unicode may have given more characters a meaning.
+        if tuple(map(int, unicodedata.unidata_version.split(".")))[:2] <= (15, 1):
+            named = {point for point, kind in category.items() if kind not in "LMN"}
+            assigned = {point for point in named if unicodedata.category(chr(point)) not in {"Cn", "Cs"}}
+            assert assigned <= separating

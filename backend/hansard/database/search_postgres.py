@@ -20,6 +20,7 @@ from hansard.errors import ConfigurationError, SchemaOutdated
 from hansard.models.search import SEARCHED_CODE_POINTS, SearchSettings
 
 PREFIX: Final = "ix_messages_search_"
+_WORDS: Final = f"{PREFIX}words_"
 POLICY: Final = "hansard_search"
 FUNCTION: Final = (
     "hansard_search(regconfig, text[], text[], boolean, uuid, text, timestamptz, timestamptz, boolean, bigint, "
@@ -87,6 +88,13 @@ def remove(connection: Connection) -> None:
             execute(connection, "REVOKE ALL ON {table} FROM {reader}", table=table, reader=reader)
     if reader is not None:
         execute(connection, "REVOKE ALL ON SCHEMA {schema} FROM {reader}", schema=_schema(connection), reader=reader)
+
+
+def drop_words(connection: Connection) -> None:
+    """Drop the indexes of words, which hold what the functions said of each message when it was written."""
+    for name, _valid in connection.execute(_STANDING).all():
+        if name.startswith(_WORDS):
+            execute(connection, "DROP INDEX {name}", name=name)
 
 
 def _check(connection: Connection, settings: SearchSettings) -> None:
@@ -161,7 +169,7 @@ def _indexes(settings: SearchSettings) -> Iterator[_Index]:
     if settings.mode == "off":
         return
     yield _Index(
-        f"{PREFIX}words_{settings.language}",
+        f"{_WORDS}{settings.language}",
         "CREATE INDEX CONCURRENTLY {name} ON messages USING gin (user_id, hansard_words({language}, content))",
         ("btree_gin",),
     )
