@@ -221,6 +221,13 @@ def test_a_port_that_is_taken_is_told_in_one_line(monkeypatch: pytest.MonkeyPatc
     assert message.count("\n") == 1
 
 
+def test_what_a_driver_says_in_lines_is_told_in_sentences(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")
+    told = run("db", "current", code=1)
+    assert told.count("\n") == 1
+    assert "failed: Connection refused; Is the server running" in told
+
+
 def test_wrong_usage_is_exit_code_two():
     for arguments in (["serve", "--port", "70000"], ["serve", "--workers", "0"], ["nothing"], ["db", "downgrade"]):
         run(*arguments, code=2)

@@ -22,9 +22,15 @@ class OneLineErrors(TyperGroup):
         try:
             return super().invoke(ctx)
         except HansardError as error:
-            # A driver's part of the message may span lines.
-            typer.echo(f"hansard: {' '.join(str(error).split())}", err=True)
+            typer.echo(f"hansard: {_in_one_line(str(error))}", err=True)
             raise typer.Exit(FAILED) from None
+
+
+def _in_one_line(message: str) -> str:
+    """Join the lines that a driver's part of a message may have, each a sentence without its full stop."""
+    lines = [" ".join(line.split()) for line in message.splitlines() if line.strip()]
+    ended = [line if line[-1] in ".,:;!?" else f"{line};" for line in lines[:-1]]
+    return " ".join([*ended, *lines[-1:]])
 
 
 def _print_version(wanted: bool) -> None:
