@@ -228,7 +228,7 @@ def _edge(settings: Settings, access: Access, database: Database, instruments: I
         store=instruments.watch(store),
         authenticator=access.authenticator(),
         cursors=CursorSealer(access.cursor_key),
-        ready=_readiness(database, settings.database_url.get_secret_value()),
+        ready=_readiness(database),
         body_limit=MOST_ITEMS * settings.max_item_bytes + _ENVELOPE_BYTES,
         rate_limit=_rate_limit(settings.rate_limit),
     )
@@ -284,14 +284,14 @@ def _turns(settings: Settings, models: Mapping[str, Agent]) -> Turns:
     )
 
 
-def _readiness(database: Database, url: str) -> Callable[[], Awaitable[None]]:
+def _readiness(database: Database) -> Callable[[], Awaitable[None]]:
     migrated = False
 
     async def ready() -> None:
         nonlocal migrated
         # Asked until it is so, and never again: a newer release may move the schema on while this one still serves.
         if not migrated:
-            revision, newest = await asyncio.to_thread(standing.current, url), standing.head()
+            revision, newest = await database.revision(), standing.head()
             if revision != newest:
                 raise SchemaOutdated(f"the database is at revision {revision}, this release needs {newest}")
             migrated = True

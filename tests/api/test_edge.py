@@ -18,6 +18,8 @@ from hansard.database.dialects import postgres
 from hansard.errors import ConfigurationError, ConversationLocked, DatabaseError, OutcomeUnknown, UnknownUser
 from tests.api.live import LiveServer, Person, line_of, request_log, serving, settings_for
 from tests.support.calls import get
+from tests.support.logins import Login
+from tests.support.pg_server import PostgresServer
 
 LIMIT = 20 * 1024 * 1024 + 64 * 1024
 CONTENT = "what-nobody-may-read"
@@ -250,6 +252,20 @@ def test_a_server_is_not_ready_without_its_runtime_role_or_what_it_may_do(pg_url
         assert get(f"{live.url}/readyz").status_code == 200
     with psycopg.connect(pg_url, autocommit=True) as connection:
         connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}".encode())
+
+
+def test_a_login_that_only_the_runtime_role_lets_into_the_schema_is_enough(
+    pg_empty_url: str, pg_server: PostgresServer
+):
+    with psycopg.connect(pg_empty_url, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA own")
+    url = f"{pg_empty_url}?options=-csearch_path%3Down"
+    migrations.upgrade(url)
+    service = Login(pg_server)
+    service.acts_as(migrations.DEFAULT_ROLE)
+    with serving(settings_for(service.url(url))) as live:
+        assert get(f"{live.url}/readyz").status_code == 200
+        assert live.newcomer().http.get("/v1/conversations").status_code == 200
 
 
 def test_a_database_that_cannot_be_reached_is_worth_a_retry(monkeypatch: pytest.MonkeyPatch):

@@ -12,6 +12,7 @@ from sqlalchemy.sql import Executable
 from hansard.database.dialects.base import POOL_SIZE, Backend, Connections, Transaction
 from hansard.database.dialects.sqlite import SqliteBackend
 from hansard.database.roles import DEFAULT_ROLE
+from hansard.database.standing import REVISION
 from hansard.database.statement import Call, Prepared, PreparedCall, Rows, Script
 from hansard.database.urls import parse_url
 from hansard.errors import ConfigurationError
@@ -96,6 +97,14 @@ class Database:
     async def ping(self) -> None:
         """Raise unless the database answers as every request needs it: to the runtime role, and with our tables."""
         await self._backend.read("", self._prepare([Call(_NOTHING, {})]))
+
+    async def revision(self) -> str | None:
+        """Return the revision of the database, read as the runtime role: the login may not see the schema itself.
+
+        Raises `SchemaOutdated` where the database was never migrated.
+        """
+        [rows] = await self._backend.read("", self._prepare([Call(REVISION, {})]))
+        return rows[0][0] if rows else None
 
     async def close(self) -> None:
         """Let go of every connection; what was acknowledged is on disk already."""

@@ -15,6 +15,8 @@ from hansard.database.urls import parse_url
 
 VERSION_TABLE: Final = "hansard_version"
 SCRIPTS: Final = Path(__file__).parent / "alembic"
+# The migrations let everybody read it.
+REVISION: Final = select(column("version_num", String)).select_from(table(VERSION_TABLE))
 
 
 def current(url: str) -> str | None:
@@ -30,8 +32,7 @@ def revision_of(connection: Connection) -> str | None:
     """Return what `current` returns, on an open connection."""
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
-    found = connection.execute(select(column("version_num", String)).select_from(table(VERSION_TABLE)))
-    return found.scalar_one_or_none()
+    return connection.execute(REVISION).scalar_one_or_none()
 
 
 def head() -> str:
