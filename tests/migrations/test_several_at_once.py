@@ -10,10 +10,11 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from hansard.database import migration_turn, migrations
+from hansard.database import migration_turn, migrations, search_index
 from hansard.database.direct import connect
 from hansard.database.urls import parse_url
 from hansard.errors import ConfigurationError, DatabaseError, DatabaseUnavailable
+from hansard.models.search import SearchSettings
 from tests.support.pg_server import PostgresServer
 from tests.support.phase2 import INSTALLATIONS, OldBackend
 
@@ -104,6 +105,16 @@ def test_two_schemas_of_one_database_do_not_wait_for_one_another(pg_empty_url):
     assert migrations.current(pg_empty_url) is None
     migrations.upgrade(pg_empty_url)
     assert migrations.check(pg_empty_url) == []
+
+
+def test_a_schema_may_have_any_name(pg_empty_url):
+    with psycopg.connect(pg_empty_url, autocommit=True) as connection:
+        connection.execute('CREATE SCHEMA "My ""own"""')
+    url = f"{pg_empty_url}?options=-csearch_path%3D%22My%5C%20%22%22own%22%22%22"
+    migrations.upgrade(url)
+    assert search_index.apply(url, SearchSettings("words+substring")) == []
+    assert migrations.check(url) == []
+    migrations.downgrade(url, "base")
 
 
 def test_a_login_without_a_schema_is_told_so(pg_empty_url):

@@ -96,7 +96,8 @@ def _relations(connection: Connection) -> dict[str, str]:
     """Return all that stands where our tables will, with its kind: ``table``, ``view`` …."""
     statement = {
         "postgresql": "SELECT relname, CASE WHEN relkind IN ('r', 'p') THEN 'table' WHEN relkind IN ('v', 'm') "
-        "THEN 'view' ELSE 'relation' END FROM pg_class WHERE relnamespace = current_schema()::regnamespace",
+        "THEN 'view' ELSE 'relation' END FROM pg_class "
+        "WHERE relnamespace = to_regnamespace(quote_ident(current_schema()))",
         "sqlite": "SELECT name, type FROM sqlite_master",
     }[connection.dialect.name]
     return dict(tuple(row) for row in connection.execute(text(statement)))

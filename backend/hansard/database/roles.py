@@ -80,7 +80,7 @@ def read_role(connection: Connection, role: str) -> RuntimeRole:
         return RuntimeRole(role)
     owned = connection.execute(
         text(
-            "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace "
+            "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) "
             "AND relname = ANY(:tables) AND pg_has_role(:role, relowner, 'USAGE') ORDER BY relname"
         ),
         {"role": row.oid, "tables": sorted(metadata.tables)},
