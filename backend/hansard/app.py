@@ -289,10 +289,11 @@ def _readiness(database: Database) -> Callable[[], Awaitable[None]]:
 
     async def ready() -> None:
         nonlocal migrated
-        # Asked until it is so, and never again: a newer release may move the schema on while this one still serves.
+        # Asked until it is so. A newer release may move the schema on while this one still serves, also before a
+        # process was asked for the first time.
         if not migrated:
             revision, newest = await database.revision(), standing.head()
-            if revision != newest:
+            if revision is None or revision < newest:
                 raise SchemaOutdated(f"the database is at revision {revision}, this release needs {newest}")
             migrated = True
         await database.ping()

@@ -254,6 +254,12 @@ def test_a_server_is_not_ready_without_its_runtime_role_or_what_it_may_do(pg_url
         connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}".encode())
 
 
+def test_a_server_that_nobody_asked_is_ready_after_a_newer_release_has_migrated(pg_url: str):
+    with serving(settings_for(pg_url)) as live, psycopg.connect(pg_url, autocommit=True) as connection:
+        connection.execute("UPDATE hansard_version SET version_num = '9999'")
+        assert get(f"{live.url}/readyz").status_code == 200
+
+
 def test_a_login_that_only_the_runtime_role_lets_into_the_schema_is_enough(
     pg_empty_url: str, pg_server: PostgresServer
 ):
