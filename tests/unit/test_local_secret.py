@@ -53,3 +53,9 @@ def test_one_that_is_none_is_refused_without_being_shown(tmp_path: Path, content
     with pytest.raises(ConfigurationError, match="holds no secret") as caught:
         LocalSecret(tmp_path / "a.db")
     assert not content or content not in str(caught.value)
+
+
+def test_a_folder_that_takes_none_is_told(tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match=r"cannot keep a secret in .*a\.db\.secret: "):
+        LocalSecret(tmp_path / "file" / "a.db")

@@ -19,7 +19,7 @@ class LocalSecret:
     """Keep the secret of an embedded server in ``<database>.secret``, readable by its owner alone.
 
     The first process that needs it makes it; others, also at the same moment, find it. Raises
-    `ConfigurationError` when others could read it or it is no secret.
+    `ConfigurationError` when others could read it, it is no secret, or the folder lets us make none.
     """
 
     def __init__(self, database: Path) -> None:
@@ -32,10 +32,11 @@ class LocalSecret:
 
     def _load(self) -> bytes:
         try:
+            if not self.path.exists():
+                self._make()
             return self._read()
-        except FileNotFoundError:
-            self._make()
-            return self._read()
+        except OSError as error:
+            raise ConfigurationError(f"cannot keep a secret in {self.path}: {error.strerror}") from error
 
     def _make(self) -> None:
         # Written whole under another name and then linked: nobody ever sees half a secret, and the first one wins.
